@@ -6,6 +6,10 @@ namespace Dvp.Engine.Tensors;
 /// </summary>
 public sealed class ParameterBlock
 {
+    private readonly ParameterBlock? _whole;
+    private List<(int Start, ParameterBlock Part)>? _parts;
+    private int _version;
+
     /// <summary>Makes a block.</summary>
     /// <param name="value">(N, K) a weight in (out, in) layout, or (N) a vector.</param>
     /// <param name="gradient">As <paramref name="value"/> in the accumulation type, or null when the block is frozen.</param>
@@ -14,6 +18,9 @@ public sealed class ParameterBlock
         Value = value;
         Gradient = gradient;
     }
+
+    private ParameterBlock(ParameterBlock whole, Tensor value, Tensor? gradient)
+        : this(value, gradient) => _whole = whole;
 
     /// <summary>The values.</summary>
     public Tensor Value { get; }
@@ -25,11 +32,46 @@ public sealed class ParameterBlock
     public bool Trains => Gradient is not null;
 
     /// <summary>Counts changes of the values; whoever writes them calls <see cref="Touch"/>, so that a device's own form of the weight is renewed.</summary>
-    public int Version { get; private set; }
+    public int Version => _whole?.Version ?? _version;
 
     /// <summary>The device's own form of the weight (panels for the CPU's matrix product), kept by the backend.</summary>
     public IDisposable? DeviceForm { get; set; }
 
-    /// <summary>Notes that the values changed.</summary>
-    public void Touch() => Version++;
+    /// <summary>Notes that the values changed, here and in every part.</summary>
+    public void Touch()
+    {
+        if (_whole is null)
+        {
+            _version++;
+        }
+        else
+        {
+            _whole.Touch();
+        }
+    }
+
+    /// <summary>
+    /// Outputs [start, start + count) as a block of their own over the same memory, made once: where only some of the products are needed
+    /// (the query of the one row that is read, keys and values of all).
+    /// </summary>
+    public ParameterBlock Outputs(int start, int count)
+    {
+        _parts ??= [];
+        foreach ((int partStart, ParameterBlock part) in _parts)
+        {
+            if (partStart == start && part.OutputCount == count)
+            {
+                return part;
+            }
+        }
+
+        ParameterBlock made = new(this, Slice(Value, start, count), Gradient is null ? null : Slice(Gradient, start, count));
+        _parts.Add((start, made));
+        return made;
+    }
+
+    private int OutputCount => Value.Extent(0);
+
+    private static Tensor Slice(Tensor tensor, int start, int count) =>
+        tensor.Shape.Length == 1 ? tensor.SliceColumns(start, count) : tensor.SliceRows(start, count);
 }

@@ -1,0 +1,215 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Autograd;
+
+/// <summary>
+/// A step of a model, written down once and replayed for every batch of the same shape: the list of fused operators of the forward pass,
+/// and, in reverse, those of the backward pass that lead to a trainable parameter.
+/// </summary>
+/// <remarks>
+/// <para>Model code calls the operators (<see cref="Ops"/>) once; each allocates its results in the arena and records what to run. A replay
+/// touches no managed memory, and its addresses are those of the recording. Graphs that share an arena overwrite one another's
+/// activations, so one runs at a time.</para>
+/// <para>An operator's backward part is recorded when <see cref="Backward"/> walks the tape in reverse: by then it is known which gradients are
+/// needed and which contribution to a gradient comes first (written) or later (added).</para>
+/// </remarks>
+public sealed class Graph
+{
+    private readonly List<Action> _forward = [];
+    private readonly List<Action> _backward = [];
+    private readonly List<(Variable Result, Action Emit)> _tape = [];
+    private readonly Arena _arena;
+    private readonly Arena[]? _layerArenas;
+    private Arena _current;
+    private int _dropoutSites;
+
+    /// <summary>Starts a recording at the beginning of the arena.</summary>
+    /// <param name="backend">The device that runs the operators.</param>
+    /// <param name="arena">Memory of the activations.</param>
+    /// <param name="training">Whether gradients and dropout are wanted.</param>
+    /// <param name="dropoutState">The device's seed and step of the dropout streams (see <see cref="Dropout.State"/>); null for no dropout.</param>
+    /// <param name="layerArenas">Two arenas for activations that live no longer than two layers; inference only.</param>
+    public Graph(Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null)
+    {
+        Backend = backend;
+        Training = training;
+        DropoutState = dropoutState;
+        _arena = arena;
+        _current = arena;
+        _layerArenas = training ? null : layerArenas;
+        _arena.Reset();
+    }
+
+    /// <summary>The device.</summary>
+    public Backend Backend { get; }
+
+    /// <summary>Whether a backward pass will follow.</summary>
+    public bool Training { get; }
+
+    /// <summary>Seed and step of the dropout streams; null when nothing is dropped.</summary>
+    public Tensor? DropoutState { get; }
+
+    /// <summary>Number of recorded operators, forward and backward.</summary>
+    public int Operators => _forward.Count + _backward.Count;
+
+    /// <summary>An input that the caller fills before each run.</summary>
+    public Variable Input(ElementType type, params ReadOnlySpan<int> shape) => new(_arena.Allocate(type, shape), needsGradient: false);
+
+    /// <summary>A tensor from elsewhere (another graph's result, a store of features) as an input without gradient.</summary>
+    public Variable Constant(Tensor value) => new(value, needsGradient: false);
+
+    /// <summary>A tensor from elsewhere whose gradient is wanted, for tests and for models that continue another's result.</summary>
+    public Variable Leaf(Tensor value) => new(value, needsGradient: Training);
+
+    /// <summary>
+    /// In inference, lets the activations from here on live only until the second next call: a layer reads its predecessor's result and nothing older.
+    /// In training everything is kept for the backward pass and this does nothing.
+    /// </summary>
+    public void BeginLayer(int layer)
+    {
+        if (_layerArenas is not null)
+        {
+            _current = _layerArenas[layer % 2];
+            _current.Reset();
+        }
+    }
+
+    /// <summary>Ends the short lives of <see cref="BeginLayer"/>: results from here on live as long as the graph.</summary>
+    public void EndLayers() => _current = _arena;
+
+    /// <summary>Runs the forward pass.</summary>
+    public void RunForward()
+    {
+        foreach (Action step in _forward)
+        {
+            step();
+        }
+    }
+
+    /// <summary>Runs the backward pass, adding to the parameters' gradients.</summary>
+    public void RunBackward()
+    {
+        foreach (Action step in _backward)
+        {
+            step();
+        }
+    }
+
+    /// <summary>Records the backward pass of a loss whose own gradient its operator wrote (see <see cref="Ops.CrossEntropy"/>).</summary>
+    /// <exception cref="InvalidOperationException">The graph is not for training, or the backward pass is recorded already.</exception>
+    public void Backward()
+    {
+        if (!Training || _backward.Count > 0)
+        {
+            throw new InvalidOperationException("A backward pass is recorded once, in a graph made for training.");
+        }
+
+        for (int i = _tape.Count - 1; i >= 0; i--)
+        {
+            (Variable result, Action emit) = _tape[i];
+            if (result.Slot is { } slot)
+            {
+                emit();
+                slot.Readers--;
+            }
+        }
+    }
+
+    internal Tensor Allocate(ElementType type, params ReadOnlySpan<int> shape) => _current.Allocate(type, shape);
+
+    /// <summary>An activation for backward: kept as long as the graph.</summary>
+    internal Tensor Save(params ReadOnlySpan<int> shape) => _current.Allocate(Backend.ActivationType, shape);
+
+    internal Variable Result(bool needsGradient, params ReadOnlySpan<int> shape) =>
+        new(_current.Allocate(Backend.ActivationType, shape), Training && needsGradient);
+
+    internal void Forward(Action step) => _forward.Add(step);
+
+    internal void OnBackward(Variable result, Action emit)
+    {
+        if (result.NeedsGradient)
+        {
+            _tape.Add((result, emit));
+        }
+    }
+
+    /// <summary>Adds an operator to the backward pass; called from an <see cref="OnBackward"/> callback.</summary>
+    internal void BackwardStep(Action step) => _backward.Add(step);
+
+    internal int NextDropoutSite() => _dropoutSites++;
+
+    /// <summary>Where to write a contribution to the gradient of <paramref name="x"/>, and whether earlier ones are there to be added to.</summary>
+    internal (Tensor Gradient, bool Accumulate) GradientOf(Variable x)
+    {
+        if (x.Slot is null)
+        {
+            x.Slot = new GradientSlot(_arena.Allocate(Backend.ActivationType, x.Value.Shape));
+            return (x.Slot.Tensor, false);
+        }
+
+        if (x.Slot.Readers > 1)
+        {
+            // Another variable still reads this memory: take a copy before adding to it.
+            GradientSlot shared = x.Slot;
+            shared.Readers--;
+            x.Slot = new GradientSlot(_arena.Allocate(Backend.ActivationType, x.Value.Shape));
+            Tensor copy = x.Slot.Tensor;
+            _backward.Add(() => Backend.Copy(copy, shared.Tensor));
+        }
+
+        return (x.Slot.Tensor, true);
+    }
+
+    /// <summary>Uses memory that an operator filled itself as the gradient of <paramref name="x"/>.</summary>
+    internal static void SetGradient(Variable x, Tensor gradient) => x.Slot = new GradientSlot(gradient);
+
+    /// <summary>
+    /// Records a backward operator whose one result is the gradient of both terms of a sum, sharing the memory where neither has a gradient yet.
+    /// </summary>
+    internal void BackwardOfSum(Variable x, Variable? residual, Action<Tensor, bool> record)
+    {
+        bool toResidual = residual is { NeedsGradient: true };
+        if (!x.NeedsGradient && !toResidual)
+        {
+            return;
+        }
+
+        if (!x.NeedsGradient || !toResidual)
+        {
+            (Tensor only, bool accumulate) = GradientOf(x.NeedsGradient ? x : residual!);
+            record(only, accumulate);
+        }
+        else if (x.Slot is null && residual!.Slot is null)
+        {
+            (Tensor both, _) = GradientOf(x);
+            record(both, false);
+            x.Slot!.Readers = 2;
+            residual.Slot = x.Slot;
+        }
+        else
+        {
+            (Variable fresh, Variable other) = x.Slot is null ? (x, residual!) : (residual!, x);
+            if (fresh.Slot is not null)
+            {
+                fresh = new Variable(fresh.Value, needsGradient: true);
+                other = x;
+                (Tensor scratch, _) = GradientOf(fresh);
+                record(scratch, false);
+                AddTo(x, scratch);
+                AddTo(residual!, scratch);
+                return;
+            }
+
+            (Tensor written, _) = GradientOf(fresh);
+            record(written, false);
+            AddTo(other, written);
+        }
+    }
+
+    private void AddTo(Variable x, Tensor contribution)
+    {
+        (Tensor gradient, _) = GradientOf(x);
+        _backward.Add(() => Backend.Add(gradient, contribution));
+    }
+}

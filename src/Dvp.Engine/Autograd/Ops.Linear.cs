@@ -1,0 +1,83 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Autograd;
+
+/// <summary>The operators of a graph, one family a file, forward and backward together.</summary>
+public static partial class Ops
+{
+    /// <summary>y = activation(x W^T + b).</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="x">(..., in)</param>
+    /// <param name="weight">(out, in)</param>
+    /// <param name="bias">(out); or null</param>
+    /// <param name="activation">The activation.</param>
+    /// <returns>(..., out)</returns>
+    public static Variable Linear(this Graph graph, Variable x, ParameterBlock weight, ParameterBlock? bias, Activation activation = Activation.None)
+    {
+        Backend backend = graph.Backend;
+        int[] shape = [.. x.Value.Shape];
+        shape[^1] = weight.Value.Extent(0);
+        Variable y = graph.Result(x.NeedsGradient || weight.Trains || bias is { Trains: true }, shape);
+        Tensor? pre = y.NeedsGradient && activation != Activation.None ? graph.Save(shape) : null;
+        graph.Forward(() => backend.LinearForward(y.Value, pre, x.Value, weight, bias, activation, residual: null));
+
+        graph.OnBackward(y, () =>
+        {
+            Tensor dy = y.Gradient!;
+            if (pre is not null)
+            {
+                // In place where nobody else reads this gradient.
+                Tensor above = dy;
+                dy = y.Slot!.Readers > 1 ? graph.Save(shape) : above;
+                graph.BackwardStep(() => backend.ActivationBackward(dy, above, pre, activation));
+            }
+
+            if (weight.Trains)
+            {
+                graph.BackwardStep(() => backend.LinearBackwardParameters(weight.Gradient!, bias?.Gradient, dy, x.Value)); // +=
+            }
+
+            if (x.NeedsGradient)
+            {
+                (Tensor dx, bool accumulate) = graph.GradientOf(x);
+                graph.BackwardStep(() => backend.LinearBackwardInput(dx, dy, weight, accumulate));
+            }
+        });
+        return y;
+    }
+
+    /// <summary>y = x + up(activation(down(x))), DVP's adapter (design: after a block's output projection).</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="x">(..., C)</param>
+    /// <param name="adapter">The parameters.</param>
+    /// <returns>(..., C)</returns>
+    public static Variable Adapter(this Graph graph, Variable x, AdapterParameters adapter)
+    {
+        Backend backend = graph.Backend;
+        int[] inner = [.. x.Value.Shape];
+        inner[^1] = adapter.Down.Value.Extent(0);
+        Variable y = graph.Result(x.NeedsGradient || adapter.Down.Trains, x.Value.Shape);
+        Tensor pre = graph.Save(inner);
+        Tensor hidden = graph.Save(inner);
+        graph.Forward(() => backend.AdapterForward(y.Value, pre, hidden, x.Value, adapter));
+
+        graph.OnBackward(y, () =>
+        {
+            Tensor dy = y.Gradient!;
+            Tensor dhidden = graph.Allocate(backend.ActivationType, inner);
+            Tensor? dx = null;
+            if (x.NeedsGradient)
+            {
+                (dx, bool accumulate) = graph.GradientOf(x);
+                if (accumulate)
+                {
+                    throw new InvalidOperationException("An adapter must be the first to write its input's gradient.");
+                }
+            }
+
+            graph.BackwardStep(() => backend.AdapterBackward(dx, dhidden, dy, x.Value, pre, hidden, adapter));
+        });
+        return y;
+    }
+}

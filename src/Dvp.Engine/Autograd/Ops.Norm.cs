@@ -1,0 +1,112 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Autograd;
+
+public static partial class Ops
+{
+    /// <summary>y = layernorm(x + residual) gamma + beta over the last axis.</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="x">(..., C)</param>
+    /// <param name="residual">as x; or null</param>
+    /// <param name="gamma">(C)</param>
+    /// <param name="beta">(C)</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    public static Variable LayerNorm(this Graph graph, Variable x, Variable? residual, ParameterBlock gamma, ParameterBlock beta, float epsilon)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient || residual is { NeedsGradient: true } || gamma.Trains, x.Value.Shape);
+        NormState saved = new(
+            residual is null ? x.Value : graph.Save(x.Value.Shape), graph.Save(x.Value.Rows), graph.Save(x.Value.Rows));
+        graph.Forward(() => backend.LayerNormForward(saved, y.Value, x.Value, residual?.Value, gamma, beta, epsilon));
+
+        graph.OnBackward(y, () =>
+        {
+            Tensor dy = y.Gradient!;
+            if (gamma.Trains)
+            {
+                graph.BackwardStep(() => backend.LayerNormBackwardParameters(gamma.Gradient!, beta.Gradient!, dy, saved)); // +=
+            }
+
+            graph.BackwardOfSum(x, residual, (ds, accumulate) =>
+                graph.BackwardStep(() => backend.LayerNormBackward(ds, dy, saved, gamma, accumulate)));
+        });
+        return y;
+    }
+
+    /// <summary>The sum s = x + residual and y = rmsnorm(s) gamma; pre-norm models go on with both.</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="x">(..., C)</param>
+    /// <param name="gamma">(C)</param>
+    /// <param name="epsilon">Added to the mean square.</param>
+    public static Variable RmsNorm(this Graph graph, Variable x, ParameterBlock gamma, float epsilon)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient || gamma.Trains, x.Value.Shape);
+        NormState saved = new(x.Value, null, graph.Save(x.Value.Rows));
+        graph.Forward(() => backend.RmsNormForward(saved, y.Value, x.Value, null, gamma, epsilon));
+
+        graph.OnBackward(y, () =>
+        {
+            Tensor dy = y.Gradient!;
+            if (gamma.Trains)
+            {
+                graph.BackwardStep(() => backend.RmsNormBackwardParameters(gamma.Gradient!, dy, saved)); // +=
+            }
+
+            if (x.NeedsGradient)
+            {
+                (Tensor dx, bool accumulate) = graph.GradientOf(x);
+                graph.BackwardStep(() => backend.RmsNormBackward(dx, dy, saved, gamma, accumulate));
+            }
+        });
+        return y;
+    }
+
+    /// <summary>y = x + z, the residual stream of pre-norm models.</summary>
+    public static Variable Add(this Graph graph, Variable x, Variable z)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient || z.NeedsGradient, x.Value.Shape);
+        graph.Forward(() =>
+        {
+            backend.Copy(y.Value, x.Value);
+            backend.Add(y.Value, z.Value);
+        });
+        graph.OnBackward(y, () => graph.BackwardOfSum(x, z, (ds, accumulate) => graph.BackwardStep(() =>
+        {
+            if (accumulate)
+            {
+                backend.Add(ds, y.Gradient!);
+            }
+            else
+            {
+                backend.Copy(ds, y.Gradient!);
+            }
+        })));
+        return y;
+    }
+
+    /// <summary>y = dropout(x) at a new site of the graph's stream; x itself when the graph drops nothing.</summary>
+    public static Variable Dropout(this Graph graph, Variable x, float rate)
+    {
+        if (graph.NewDropout(rate) is not { } dropout)
+        {
+            return x;
+        }
+
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient, x.Value.Shape);
+        graph.Forward(() => backend.DropoutApply(y.Value, x.Value, dropout, accumulate: false));
+        graph.OnBackward(y, () =>
+        {
+            (Tensor dx, bool accumulate) = graph.GradientOf(x);
+            graph.BackwardStep(() => backend.DropoutApply(dx, y.Gradient!, dropout, accumulate));
+        });
+        return y;
+    }
+
+    /// <summary>The dropout of a new site, or null when the graph drops nothing.</summary>
+    internal static Dropout? NewDropout(this Graph graph, float rate) =>
+        graph.DropoutState is { } state && rate > 0 ? new Dropout(rate, graph.NextDropoutSite(), state) : null;
+}

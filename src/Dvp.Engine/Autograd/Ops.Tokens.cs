@@ -1,0 +1,135 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Autograd;
+
+public static partial class Ops
+{
+    /// <summary>words[ids] + positions[t] + types[typeIds].</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="ids">I32 (B, T)</param>
+    /// <param name="words">(vocabulary, C)</param>
+    /// <param name="positions">(at least T, C); or null</param>
+    /// <param name="types">(types, C); or null</param>
+    /// <param name="typeIds">I32 (B, T); null means type 0</param>
+    /// <param name="paddingIndex">The word that gets no gradient; -1 for none.</param>
+    /// <returns>(B, T, C)</returns>
+    public static Variable Embedding(
+        this Graph graph, Variable ids, ParameterBlock words, ParameterBlock? positions, ParameterBlock? types, Variable? typeIds, int paddingIndex)
+    {
+        Backend backend = graph.Backend;
+        bool trains = words.Trains || positions is { Trains: true } || types is { Trains: true };
+        Variable y = graph.Result(trains, ids.Value.Extent(0), ids.Value.Extent(1), words.Value.Columns);
+        graph.Forward(() => backend.EmbeddingForward(y.Value, ids.Value, words, positions, types, typeIds?.Value));
+        graph.OnBackward(y, () => graph.BackwardStep(() => backend.EmbeddingBackward(
+            words.Gradient, positions?.Gradient, types?.Gradient, y.Gradient!, ids.Value, typeIds?.Value, paddingIndex)));
+        return y;
+    }
+
+    /// <summary>concat(prompt + types[1], text + types[0]) along the tokens.</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="prompt">(B, P, C)</param>
+    /// <param name="text">(B, T, C)</param>
+    /// <param name="types">(2, C); or null</param>
+    /// <returns>(B, P + T, C)</returns>
+    public static Variable InsertPrompt(this Graph graph, Variable prompt, Variable text, ParameterBlock? types)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(
+            prompt.NeedsGradient || text.NeedsGradient || types is { Trains: true },
+            text.Value.Extent(0), prompt.Value.Extent(1) + text.Value.Extent(1), text.Value.Columns);
+        graph.Forward(() => backend.InsertPromptForward(y.Value, prompt.Value, text.Value, types));
+
+        graph.OnBackward(y, () =>
+        {
+            Tensor? dprompt = prompt.NeedsGradient ? graph.FirstGradientOf(prompt) : null;
+            (Tensor? dtext, bool accumulate) = text.NeedsGradient ? graph.GradientOf(text) : (null, false);
+            graph.BackwardStep(() => backend.InsertPromptBackward(dprompt, dtext, types?.Gradient, y.Gradient!, accumulate));
+        });
+        return y;
+    }
+
+    /// <summary>Token <paramref name="position"/> of every sequence (B, C), read in place.</summary>
+    public static Variable Token(this Graph graph, Variable x, int position)
+    {
+        Backend backend = graph.Backend;
+        Variable y = new(x.Value.Token(position), x.NeedsGradient);
+        graph.OnBackward(y, () =>
+        {
+            (Tensor dx, bool accumulate) = graph.GradientOf(x);
+            Tensor row = dx.Token(position);
+            graph.BackwardStep(() =>
+            {
+                if (accumulate)
+                {
+                    backend.Add(row, y.Gradient!);
+                }
+                else
+                {
+                    backend.Fill(dx, 0);
+                    backend.Copy(row, y.Gradient!);
+                }
+            });
+        });
+        return y;
+    }
+
+    /// <summary>The same elements under another shape.</summary>
+    public static Variable Reshape(this Graph graph, Variable x, params ReadOnlySpan<int> shape)
+    {
+        Backend backend = graph.Backend;
+        Variable y = new(x.Value.Reshape(shape), x.NeedsGradient);
+        graph.OnBackward(y, () =>
+        {
+            if (x.Slot is null && y.Gradient!.IsContiguous)
+            {
+                Graph.SetGradient(x, y.Gradient.Reshape(x.Value.Shape));
+                return;
+            }
+
+            (Tensor dx, bool accumulate) = graph.GradientOf(x);
+            Tensor dy = y.Gradient!.Reshape(x.Value.Shape);
+            graph.BackwardStep(() =>
+            {
+                if (accumulate)
+                {
+                    backend.Add(dx, dy);
+                }
+                else
+                {
+                    backend.Copy(dx, dy);
+                }
+            });
+        });
+        return y;
+    }
+
+    /// <summary>Mean over all tokens, padding included: (B, T, C) to (B, C).</summary>
+    public static Variable MeanTokens(this Graph graph, Variable x)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient, x.Value.Extent(0), x.Value.Columns);
+        graph.Forward(() => backend.MeanTokensForward(y.Value, x.Value));
+        graph.OnBackward(y, () =>
+        {
+            (Tensor dx, bool accumulate) = graph.GradientOf(x);
+            graph.BackwardStep(() => backend.MeanTokensBackward(dx, y.Gradient!, accumulate));
+        });
+        return y;
+    }
+
+    /// <summary>The squares of a picture as rows; pictures get no gradient.</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="pixels">(B, 3, S, S')</param>
+    /// <param name="patch">Side of a patch.</param>
+    /// <returns>(B, n, 3 patch^2)</returns>
+    public static Variable Patches(this Graph graph, Variable pixels, int patch)
+    {
+        Backend backend = graph.Backend;
+        Tensor p = pixels.Value;
+        int count = p.Extent(2) / patch * (p.Extent(3) / patch);
+        Variable y = graph.Result(needsGradient: false, p.Extent(0), count, p.Extent(1) * patch * patch);
+        graph.Forward(() => backend.ExtractPatches(y.Value, p, patch));
+        return y;
+    }
+}
