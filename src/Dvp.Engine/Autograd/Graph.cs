@@ -19,6 +19,7 @@ public sealed class Graph
     private readonly List<Action> _forward = [];
     private readonly List<Action> _backward = [];
     private readonly List<(Variable Result, Action Emit)> _tape = [];
+    private readonly HashSet<ParameterBlock> _trained = [];
     private readonly Arena _arena;
     private readonly Arena[]? _layerArenas;
     private Arena _current;
@@ -49,6 +50,9 @@ public sealed class Graph
 
     /// <summary>Seed and step of the dropout streams; null when nothing is dropped.</summary>
     public Tensor? DropoutState { get; }
+
+    /// <summary>The parameter blocks that the backward pass gives a gradient: what the optimiser updates after a run.</summary>
+    public IReadOnlySet<ParameterBlock> Trained => _trained;
 
     /// <summary>Number of recorded operators, forward and backward.</summary>
     public int Operators => _forward.Count + _backward.Count;
@@ -136,6 +140,18 @@ public sealed class Graph
 
     /// <summary>Adds an operator to the backward pass; called from an <see cref="OnBackward"/> callback.</summary>
     internal void BackwardStep(Action step) => _backward.Add(step);
+
+    /// <summary>Notes parameters that a recorded step adds a gradient to; null and frozen blocks are passed over.</summary>
+    internal void Trains(params ReadOnlySpan<ParameterBlock?> blocks)
+    {
+        foreach (ParameterBlock? block in blocks)
+        {
+            if (block is { Trains: true })
+            {
+                _trained.Add(block.Whole);
+            }
+        }
+    }
 
     internal int NextDropoutSite() => _dropoutSites++;
 

@@ -82,6 +82,7 @@ public static partial class Ops
         {
             Tensor? dq = q.NeedsGradient ? graph.FirstGradientOf(q) : null;
             Tensor? dx = x.NeedsGradient ? graph.FirstGradientOf(x) : null;
+            graph.Trains(key, value, valueBias);
             graph.BackwardStep(() => backend.PromptAttentionBackward(
                 dq, dx, context.Gradient!, saved, q.Value, x.Value, key, value, valueBias, heads, dropout));
         });

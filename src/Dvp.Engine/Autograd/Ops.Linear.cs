@@ -35,6 +35,7 @@ public static partial class Ops
 
             if (weight.Trains)
             {
+                graph.Trains(weight, bias);
                 graph.BackwardStep(() => backend.LinearBackwardParameters(weight.Gradient!, bias?.Gradient, dy, x.Value)); // +=
             }
 
@@ -76,6 +77,7 @@ public static partial class Ops
                 }
             }
 
+            graph.Trains(adapter.Down, adapter.DownBias, adapter.Up, adapter.UpBias);
             graph.BackwardStep(() => backend.AdapterBackward(dx, dhidden, dy, x.Value, pre, hidden, adapter));
         });
         return y;

@@ -25,6 +25,7 @@ public static partial class Ops
             Tensor dy = y.Gradient!;
             if (gamma.Trains)
             {
+                graph.Trains(gamma, beta);
                 graph.BackwardStep(() => backend.LayerNormBackwardParameters(gamma.Gradient!, beta.Gradient!, dy, saved)); // +=
             }
 
@@ -51,6 +52,7 @@ public static partial class Ops
             Tensor dy = y.Gradient!;
             if (gamma.Trains)
             {
+                graph.Trains(gamma);
                 graph.BackwardStep(() => backend.RmsNormBackwardParameters(gamma.Gradient!, dy, saved)); // +=
             }
 

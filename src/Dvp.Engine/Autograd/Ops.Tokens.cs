@@ -21,8 +21,12 @@ public static partial class Ops
         bool trains = words.Trains || positions is { Trains: true } || types is { Trains: true };
         Variable y = graph.Result(trains, ids.Value.Extent(0), ids.Value.Extent(1), words.Value.Columns);
         graph.Forward(() => backend.EmbeddingForward(y.Value, ids.Value, words, positions, types, typeIds?.Value));
-        graph.OnBackward(y, () => graph.BackwardStep(() => backend.EmbeddingBackward(
-            words.Gradient, positions?.Gradient, types?.Gradient, y.Gradient!, ids.Value, typeIds?.Value, paddingIndex)));
+        graph.OnBackward(y, () =>
+        {
+            graph.Trains(words, positions, types);
+            graph.BackwardStep(() => backend.EmbeddingBackward(
+                words.Gradient, positions?.Gradient, types?.Gradient, y.Gradient!, ids.Value, typeIds?.Value, paddingIndex));
+        });
         return y;
     }
 
@@ -44,6 +48,7 @@ public static partial class Ops
         {
             Tensor? dprompt = prompt.NeedsGradient ? graph.FirstGradientOf(prompt) : null;
             (Tensor? dtext, bool accumulate) = text.NeedsGradient ? graph.GradientOf(text) : (null, false);
+            graph.Trains(types);
             graph.BackwardStep(() => backend.InsertPromptBackward(dprompt, dtext, types?.Gradient, y.Gradient!, accumulate));
         });
         return y;

@@ -70,6 +70,20 @@ public sealed class ParameterBlock
         return made;
     }
 
+    /// <summary>The block that this one is a part of, or itself.</summary>
+    public ParameterBlock Whole => _whole ?? this;
+
+    /// <summary>Frees the device's forms of the block and its parts.</summary>
+    public void ReleaseDeviceForms()
+    {
+        DeviceForm?.Dispose();
+        DeviceForm = null;
+        foreach ((_, ParameterBlock part) in _parts ?? [])
+        {
+            part.ReleaseDeviceForms();
+        }
+    }
+
     private int OutputCount => Value.Extent(0);
 
     private static Tensor Slice(Tensor tensor, int start, int count) =>

@@ -1,0 +1,120 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Nn;
+
+/// <summary>Where the values of parameters come from: files, or several sources one after another.</summary>
+public interface IParameterValues
+{
+    /// <summary>Reads a tensor as floats if it is there, checks its shape, and notes that it was used.</summary>
+    /// <exception cref="DvpException">The tensor is there but damaged or of another shape.</exception>
+    bool TryRead(string name, ReadOnlySpan<int> shape, Span<float> destination);
+}
+
+/// <summary>Fills a new parameter with its initial values.</summary>
+public delegate void Initializer(Span<float> values);
+
+/// <summary>
+/// Makes a model's parameters: allocates them, decides which of them train, and fills them from a checkpoint or with initial values.
+/// </summary>
+public sealed class ParameterBuilder
+{
+    private readonly string _prefix;
+    private readonly List<string> _missing;
+
+    /// <summary>Starts at the root of a checkpoint's names.</summary>
+    /// <param name="set">Receives the parameters.</param>
+    /// <param name="values">The checkpoint.</param>
+    /// <param name="trains">Whether training changes the parameter of a name.</param>
+    public ParameterBuilder(ParameterSet set, IParameterValues values, Func<string, bool> trains)
+        : this(set, values, trains, "", [])
+    {
+    }
+
+    private ParameterBuilder(ParameterSet set, IParameterValues values, Func<string, bool> trains, string prefix, List<string> missing)
+    {
+        Set = set;
+        Values = values;
+        Trains = trains;
+        _prefix = prefix;
+        _missing = missing;
+    }
+
+    /// <summary>The parameters made so far.</summary>
+    public ParameterSet Set { get; }
+
+    /// <summary>The checkpoint.</summary>
+    public IParameterValues Values { get; }
+
+    /// <summary>Whether training changes the parameter of a full name.</summary>
+    public Func<string, bool> Trains { get; }
+
+    /// <summary>Type in which frozen matrices are kept: F32, or a 16-bit type for half the memory traffic.</summary>
+    public ElementType FrozenMatrixType { get; init; } = ElementType.F32;
+
+    /// <summary>Names that had no value and no initial values; the loader reports them.</summary>
+    public IReadOnlyList<string> Missing => _missing;
+
+    /// <summary>The names below a prefix: <c>builder["encoder"]["layer.0"]</c>.</summary>
+    public ParameterBuilder this[string scope] =>
+        new(Set, Values, Trains, _prefix + scope + ".", _missing) { FrozenMatrixType = FrozenMatrixType };
+
+    /// <summary>A matrix (rows, columns); weights are (out, in).</summary>
+    public ParameterBlock Matrix(string name, int rows, int columns, Initializer? initial = null) => Make([name], [rows, columns], initial);
+
+    /// <summary>A matrix that is looked up or read element by element, never multiplied: kept in the activation type.</summary>
+    public ParameterBlock Table(string name, int rows, int columns, Initializer? initial = null) =>
+        Make([name], [rows, columns], initial, Set.Backend.ActivationType);
+
+    /// <summary>A vector.</summary>
+    public ParameterBlock Vector(string name, int count, Initializer? initial = null) => Make([name], [count], initial, Set.Backend.ActivationType);
+
+    /// <summary>Matrices that are multiplied together: rows follow one another in one block.</summary>
+    public ParameterBlock StackedMatrix(ReadOnlySpan<string> names, int rows, int columns) => Make(names, [rows, columns], null);
+
+    /// <summary>Vectors that are used together.</summary>
+    public ParameterBlock StackedVector(ReadOnlySpan<string> names, int count) => Make(names, [count], null, Set.Backend.ActivationType);
+
+    private ParameterBlock Make(ReadOnlySpan<string> names, ReadOnlySpan<int> shape, Initializer? initial, ElementType? type = null)
+    {
+        string[] full = new string[names.Length];
+        for (int i = 0; i < names.Length; i++)
+        {
+            full[i] = _prefix + names[i];
+        }
+
+        bool trains = Trains(full[0]);
+        if (full.Any(n => Trains(n) != trains))
+        {
+            throw new InvalidOperationException($"{string.Join(", ", full)} are one block and train together or not at all.");
+        }
+
+        Backend backend = Set.Backend;
+        ElementType stored = trains || backend.ActivationType != ElementType.F32 ? backend.ActivationType : type ?? FrozenMatrixType;
+        ParameterBlock block = Set.Add(full, shape, trains, stored);
+        int count = 1;
+        foreach (int extent in shape)
+        {
+            count = checked(count * extent);
+        }
+
+        float[] values = new float[count];
+        foreach (string name in full)
+        {
+            if (!Values.TryRead(name, shape, values))
+            {
+                if (initial is null)
+                {
+                    _missing.Add(name);
+                    continue;
+                }
+
+                initial(values);
+            }
+
+            backend.Upload(Set[name].Value, values);
+        }
+
+        return block;
+    }
+}

@@ -1,0 +1,110 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Nn;
+
+/// <summary>All parameters of a model, by name and in order, and the memory they live in.</summary>
+public sealed class ParameterSet : IDisposable
+{
+    private readonly Dictionary<string, Parameter> _byName = new(StringComparer.Ordinal);
+    private readonly List<Parameter> _all = [];
+    private readonly List<ParameterBlock> _blocks = [];
+    private readonly Arena _frozen;
+    private readonly Arena _trained;
+    private readonly Arena _gradients;
+
+    /// <summary>Makes an empty set on a device.</summary>
+    public ParameterSet(Backend backend)
+    {
+        Backend = backend;
+        _frozen = new Arena(backend, 4L << 20);
+        _trained = new Arena(backend, 1L << 20);
+        _gradients = new Arena(backend, 1L << 20);
+    }
+
+    /// <summary>The device.</summary>
+    public Backend Backend { get; }
+
+    /// <summary>All parameters, in the order they were made.</summary>
+    public IReadOnlyList<Parameter> All => _all;
+
+    /// <summary>The parameters that training changes.</summary>
+    public IEnumerable<Parameter> Trained => _all.Where(p => p.Trains);
+
+    /// <summary>Bytes of the values.</summary>
+    public long ValueBytes => _frozen.CapacityBytes + _trained.CapacityBytes;
+
+    /// <summary>The parameter of a name.</summary>
+    /// <exception cref="KeyNotFoundException">There is none.</exception>
+    public Parameter this[string name] =>
+        _byName.TryGetValue(name, out Parameter? found) ? found : throw new KeyNotFoundException($"The model has no parameter {name}.");
+
+    /// <summary>The parameter of a name, or null.</summary>
+    public Parameter? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Sets all gradients to zero.</summary>
+    public void ZeroGradients()
+    {
+        foreach (ParameterBlock block in _blocks)
+        {
+            if (block.Gradient is { } gradient)
+            {
+                Backend.Fill(gradient, 0);
+            }
+        }
+    }
+
+    /// <summary>Notes that the values of everything that trains have changed.</summary>
+    public void TouchTrained()
+    {
+        foreach (ParameterBlock block in _blocks)
+        {
+            if (block.Trains)
+            {
+                block.Touch();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (ParameterBlock block in _blocks)
+        {
+            block.ReleaseDeviceForms();
+        }
+
+        _frozen.Dispose();
+        _trained.Dispose();
+        _gradients.Dispose();
+    }
+
+    /// <summary>Makes a block of one or more parameters whose rows follow one another.</summary>
+    internal ParameterBlock Add(ReadOnlySpan<string> names, ReadOnlySpan<int> shapeOfEach, bool trains, ElementType type)
+    {
+        int[] whole = shapeOfEach.ToArray();
+        whole[0] *= names.Length;
+        Tensor value = (trains ? _trained : _frozen).Allocate(type, whole);
+        Tensor? gradient = trains ? _gradients.Allocate(Backend.ActivationType, whole) : null;
+        ParameterBlock block = new(value, gradient);
+        _blocks.Add(block);
+        for (int i = 0; i < names.Length; i++)
+        {
+            Parameter parameter = names.Length == 1
+                ? new Parameter(names[i], block, value, gradient)
+                : new Parameter(names[i], block, Part(value, i, shapeOfEach), gradient is null ? null : Part(gradient, i, shapeOfEach));
+            if (!_byName.TryAdd(parameter.Name, parameter))
+            {
+                throw new InvalidOperationException($"Two parameters are called {parameter.Name}.");
+            }
+
+            _all.Add(parameter);
+        }
+
+        return block;
+    }
+
+    private static Tensor Part(Tensor whole, int index, ReadOnlySpan<int> shape) => shape.Length == 1
+        ? whole.SliceColumns(index * shape[0], shape[0])
+        : whole.SliceRows(index * shape[0], shape[0]);
+}
