@@ -223,6 +223,13 @@ public sealed class Graph
         }
     }
 
+    /// <summary>Records that the gradient of a result flows unchanged to <paramref name="x"/>.</summary>
+    internal void PassGradient(Variable x, Tensor gradient)
+    {
+        (Tensor dx, bool accumulate) = GradientOf(x);
+        _backward.Add(accumulate ? () => Backend.Add(dx, gradient) : () => Backend.Copy(dx, gradient));
+    }
+
     private void AddTo(Variable x, Tensor contribution)
     {
         (Tensor gradient, _) = GradientOf(x);

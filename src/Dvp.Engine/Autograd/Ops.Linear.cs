@@ -6,25 +6,33 @@ namespace Dvp.Engine.Autograd;
 /// <summary>The operators of a graph, one family a file, forward and backward together.</summary>
 public static partial class Ops
 {
-    /// <summary>y = activation(x W^T + b).</summary>
+    /// <summary>y = activation(x W^T + b) + residual.</summary>
     /// <param name="graph">The recording.</param>
     /// <param name="x">(..., in)</param>
     /// <param name="weight">(out, in)</param>
     /// <param name="bias">(out); or null</param>
     /// <param name="activation">The activation.</param>
+    /// <param name="residual">(..., out); or null</param>
     /// <returns>(..., out)</returns>
-    public static Variable Linear(this Graph graph, Variable x, ParameterBlock weight, ParameterBlock? bias, Activation activation = Activation.None)
+    public static Variable Linear(
+        this Graph graph, Variable x, ParameterBlock weight, ParameterBlock? bias, Activation activation = Activation.None, Variable? residual = null)
     {
         Backend backend = graph.Backend;
         int[] shape = [.. x.Value.Shape];
         shape[^1] = weight.Value.Extent(0);
-        Variable y = graph.Result(x.NeedsGradient || weight.Trains || bias is { Trains: true }, shape);
+        bool passes = residual is { NeedsGradient: true };
+        Variable y = graph.Result(x.NeedsGradient || weight.Trains || bias is { Trains: true } || passes, shape);
         Tensor? pre = y.NeedsGradient && activation != Activation.None ? graph.Save(shape) : null;
-        graph.Forward(() => backend.LinearForward(y.Value, pre, x.Value, weight, bias, activation, residual: null));
+        graph.Forward(() => backend.LinearForward(y.Value, pre, x.Value, weight, bias, activation, residual?.Value));
 
         graph.OnBackward(y, () =>
         {
             Tensor dy = y.Gradient!;
+            if (passes)
+            {
+                graph.PassGradient(residual!, dy);
+            }
+
             if (pre is not null)
             {
                 // In place where nobody else reads this gradient.

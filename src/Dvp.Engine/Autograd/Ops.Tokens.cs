@@ -137,4 +137,18 @@ public static partial class Ops
         graph.Forward(() => backend.ExtractPatches(y.Value, p, patch));
         return y;
     }
+
+    /// <summary>concat(class token, patches) + positions, the input of a vision transformer. The tower is frozen: no gradient.</summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="patches">(B, n, C)</param>
+    /// <param name="classToken">(C)</param>
+    /// <param name="positions">(1 + n, C)</param>
+    /// <returns>(B, 1 + n, C)</returns>
+    public static Variable VisionTokens(this Graph graph, Variable patches, ParameterBlock classToken, ParameterBlock positions)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(needsGradient: false, patches.Value.Extent(0), 1 + patches.Value.Extent(1), patches.Value.Columns);
+        graph.Forward(() => backend.VisionTokensForward(y.Value, patches.Value, classToken, positions));
+        return y;
+    }
 }

@@ -203,6 +203,13 @@ public abstract partial class Backend : IDisposable
     /// <summary>dprompt (=), dtext (= or +=), dtypes (+=); each may be null.</summary>
     public abstract void InsertPromptBackward(Tensor? dprompt, Tensor? dtext, Tensor? dtypes, Tensor dy, bool accumulateText);
 
+    /// <summary>y = concat(class token, patches) + positions: the input of a vision transformer.</summary>
+    /// <param name="y">(B, 1 + n, C)</param>
+    /// <param name="patches">(B, n, C)</param>
+    /// <param name="classToken">(C)</param>
+    /// <param name="positions">(1 + n, C)</param>
+    public abstract void VisionTokensForward(Tensor y, Tensor patches, ParameterBlock classToken, ParameterBlock positions);
+
     /// <summary>y (B, C) = mean over all T tokens of x (B, T, C), padding included.</summary>
     public abstract void MeanTokensForward(Tensor y, Tensor x);
 

@@ -66,6 +66,13 @@ public sealed class ParameterBuilder
     public ParameterBlock Table(string name, int rows, int columns, Initializer? initial = null) =>
         Make([name], [rows, columns], initial, Set.Backend.ActivationType);
 
+    /// <summary>A convolution kernel (out, in, side, side) whose stride is its side, as the matrix (out, in side side) that multiplies patches.</summary>
+    public ParameterBlock Convolution(string name, int outputs, int inputs, int side)
+    {
+        ParameterBlock block = Make([name], [outputs, inputs, side, side], null);
+        return Set.View(block, outputs, inputs * side * side);
+    }
+
     /// <summary>A vector.</summary>
     public ParameterBlock Vector(string name, int count, Initializer? initial = null) => Make([name], [count], initial, Set.Backend.ActivationType);
 

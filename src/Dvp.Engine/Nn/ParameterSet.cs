@@ -104,6 +104,14 @@ public sealed class ParameterSet : IDisposable
         return block;
     }
 
+    /// <summary>The same frozen memory as a matrix.</summary>
+    internal ParameterBlock View(ParameterBlock block, int rows, int columns)
+    {
+        ParameterBlock view = new(block.Value.Reshape(rows, columns), null);
+        _blocks.Add(view);
+        return view;
+    }
+
     private static Tensor Part(Tensor whole, int index, ReadOnlySpan<int> shape) => shape.Length == 1
         ? whole.SliceColumns(index * shape[0], shape[0])
         : whole.SliceRows(index * shape[0], shape[0]);

@@ -1,0 +1,156 @@
+using System.Text.Json;
+using Dvp.Engine.Devices;
+
+namespace Dvp.Engine.IO;
+
+/// <summary>A JSON object with settings; every value is checked, and an error names file and key.</summary>
+public sealed class ConfigFile
+{
+    private readonly string _path;
+    private readonly string _section;
+    private readonly JsonElement _root;
+
+    private ConfigFile(string path, string section, JsonElement root)
+    {
+        _path = path;
+        _section = section;
+        _root = root;
+    }
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="DvpException">The file is missing or not a JSON object.</exception>
+    public static ConfigFile Load(string path)
+    {
+        try
+        {
+            return Parse(path, File.ReadAllBytes(path));
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new DvpException($"{path} is missing; give a folder that holds it.", error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new DvpException($"{path} cannot be read: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Reads text that is already there.</summary>
+    /// <param name="path">The name that errors give.</param>
+    /// <param name="json">UTF-8 JSON.</param>
+    /// <exception cref="DvpException">The text is not a JSON object.</exception>
+    public static ConfigFile Parse(string path, byte[] json)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(json);
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? new ConfigFile(path, "", document.RootElement.Clone())
+                : throw new DvpException($"{path} must hold a JSON object, found {document.RootElement.ValueKind}.");
+        }
+        catch (JsonException error)
+        {
+            throw new DvpException($"{path} is not valid JSON (line {error.LineNumber + 1}); write or copy the file again.", error);
+        }
+    }
+
+    /// <summary>Whether a key is there and not null.</summary>
+    public bool Has(string key) => _root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>The value of a key as it is, for lists and maps; null if absent.</summary>
+    public JsonElement? Raw(string key) => Has(key) ? _root.GetProperty(key) : null;
+
+    /// <summary>An inner object, or null if absent.</summary>
+    public ConfigFile? Section(string key)
+    {
+        if (!Has(key))
+        {
+            return null;
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Object
+            ? new ConfigFile(_path, _section + key + ".", value)
+            : throw Error(key, $"must be an object, found {value.ValueKind}");
+    }
+
+    /// <summary>A whole number.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="absent">The value where the key is absent; null makes it an error.</param>
+    public int Int(string key, int? absent = null)
+    {
+        if (!Has(key))
+        {
+            return absent ?? throw Error(key, "is missing");
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
+            ? number
+            : throw Error(key, $"must be a whole number, found {value.GetRawText()}");
+    }
+
+    /// <summary>A whole number of at least 1 and at most 16 million: no size is believed beyond that.</summary>
+    public int PositiveInt(string key, int? absent = null)
+    {
+        int value = Int(key, absent);
+        return value is > 0 and <= 1 << 24 ? value : throw Error(key, $"must be a positive integer, found {value}");
+    }
+
+    /// <summary>A number.</summary>
+    public double Number(string key, double? absent = null)
+    {
+        if (!Has(key))
+        {
+            return absent ?? throw Error(key, "is missing");
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Error(key, $"must be a number, found {value.GetRawText()}");
+    }
+
+    /// <summary>A text.</summary>
+    public string Text(string key, string? absent = null)
+    {
+        if (!Has(key))
+        {
+            return absent ?? throw Error(key, "is missing");
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error(key, $"must be a text, found {value.GetRawText()}");
+    }
+
+    /// <summary>An activation by its Hugging Face name.</summary>
+    public Activation Activation(string key, Activation absent)
+    {
+        if (!Has(key))
+        {
+            return absent;
+        }
+
+        return Text(key) switch
+        {
+            "relu" => Devices.Activation.Relu,
+            "gelu" => Devices.Activation.GeluErf,
+            "gelu_new" or "gelu_pytorch_tanh" => Devices.Activation.GeluTanh,
+            "quick_gelu" => Devices.Activation.QuickGelu,
+            "silu" or "swish" => Devices.Activation.Silu,
+            "tanh" => Devices.Activation.Tanh,
+            string other => throw Error(key, $"must be relu, gelu, gelu_new, quick_gelu, silu or tanh, found {other}"),
+        };
+    }
+
+    /// <summary>Checks that a key has the one value that is supported.</summary>
+    public void RequireValue(string key, string value, bool optional = false)
+    {
+        string found = Text(key, optional ? value : null);
+        if (found != value)
+        {
+            throw Error(key, $"must be {value}, found {found}");
+        }
+    }
+
+    /// <summary>An error about a key.</summary>
+    public DvpException Error(string key, string problem) => new($"{_path}: {_section}{key} {problem}.");
+}
