@@ -21,28 +21,28 @@ public sealed record TensorEntry(string Name, ElementType Type, int[] Shape, lon
 public interface ITensorSet
 {
     /// <summary>Where the tensors come from, for messages: a file or folder name.</summary>
-    public string Origin { get; }
+    string Origin { get; }
 
     /// <summary>All names, in the order of the file.</summary>
-    public IReadOnlyCollection<string> Names { get; }
+    IReadOnlyCollection<string> Names { get; }
 
     /// <summary>Whether the set has the tensor.</summary>
-    public bool Contains(string name);
+    bool Contains(string name);
 
     /// <summary>Type of a tensor's stored elements.</summary>
-    public ElementType TypeOf(string name);
+    ElementType TypeOf(string name);
 
     /// <summary>Extents of a tensor, outermost first; empty for a scalar.</summary>
-    public ReadOnlySpan<int> ShapeOf(string name);
+    ReadOnlySpan<int> ShapeOf(string name);
 
     /// <summary>Reads floating-point elements as float32 (f16 and bf16 widened exactly, f64 rounded to nearest).</summary>
-    public void ReadFloats(string name, Span<float> destination);
+    void ReadFloats(string name, Span<float> destination);
 
     /// <summary>Reads elements of any type as float64 (64-bit integers beyond 2^53 are rounded).</summary>
-    public void ReadDoubles(string name, Span<double> destination);
+    void ReadDoubles(string name, Span<double> destination);
 
     /// <summary>Reads integer or boolean elements.</summary>
-    public long[] ReadInt64(string name);
+    long[] ReadInt64(string name);
 }
 
 /// <summary>Facts about shapes as text and as sizes.</summary>
