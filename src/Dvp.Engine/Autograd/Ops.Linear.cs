@@ -56,7 +56,21 @@ public static partial class Ops
         return y;
     }
 
-    /// <summary>y = x + up(activation(down(x))), DVP's adapter (design: after a block's output projection).</summary>
+    /// <summary>y = activation(x).</summary>
+    public static Variable Activate(this Graph graph, Variable x, Activation activation)
+    {
+        Backend backend = graph.Backend;
+        Variable y = graph.Result(x.NeedsGradient, x.Value.Shape);
+        graph.Forward(() => backend.ActivationForward(y.Value, x.Value, activation));
+        graph.OnBackward(y, () =>
+        {
+            Tensor dx = graph.FirstGradientOf(x);
+            graph.BackwardStep(() => backend.ActivationBackward(dx, y.Gradient!, x.Value, activation));
+        });
+        return y;
+    }
+
+    /// <summary>y = x + up(activation(down(x))), DVP's adapter.</summary>
     /// <param name="graph">The recording.</param>
     /// <param name="x">(..., C)</param>
     /// <param name="adapter">The parameters.</param>

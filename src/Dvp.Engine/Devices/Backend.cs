@@ -76,6 +76,9 @@ public abstract partial class Backend : IDisposable
     /// <summary>dW += dy^T x; db += column sums of dy.</summary>
     public abstract void LinearBackwardParameters(Tensor dweight, Tensor? dbias, Tensor dy, Tensor x);
 
+    /// <summary>y = activation(x) where a norm stands between the product and the activation.</summary>
+    public abstract void ActivationForward(Tensor y, Tensor x, Activation activation);
+
     /// <summary>dx = dy * activation'(preActivation); dx may be dy.</summary>
     public abstract void ActivationBackward(Tensor dx, Tensor dy, Tensor preActivation, Activation activation);
 

@@ -121,6 +121,45 @@ public sealed class ConfigFile
         return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error(key, $"must be a text, found {value.GetRawText()}");
     }
 
+    /// <summary>A list of whole numbers, or null if absent.</summary>
+    public IReadOnlyList<int>? Integers(string key)
+    {
+        List<int> values = [];
+        foreach (JsonElement item in Items(key) ?? [])
+        {
+            values.Add(item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int number)
+                ? number
+                : throw Error(key, $"must hold whole numbers, found {item.GetRawText()}"));
+        }
+
+        return Has(key) ? values : null;
+    }
+
+    /// <summary>A list of texts, or null if absent.</summary>
+    public IReadOnlyList<string>? Texts(string key)
+    {
+        List<string> values = [];
+        foreach (JsonElement item in Items(key) ?? [])
+        {
+            values.Add(item.ValueKind == JsonValueKind.String
+                ? item.GetString()!
+                : throw Error(key, $"must hold texts, found {item.GetRawText()}"));
+        }
+
+        return Has(key) ? values : null;
+    }
+
+    private IEnumerable<JsonElement>? Items(string key)
+    {
+        if (!Has(key))
+        {
+            return null;
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw Error(key, $"must be a list, found {value.ValueKind}");
+    }
+
     /// <summary>An activation by its Hugging Face name.</summary>
     public Activation Activation(string key, Activation absent)
     {
