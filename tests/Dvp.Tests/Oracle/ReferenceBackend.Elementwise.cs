@@ -59,6 +59,24 @@ public sealed unsafe partial class ReferenceBackend
     }
 
     /// <inheritdoc/>
+    public override void ActivationForward(Tensor y, Tensor x, Activation activation)
+    {
+        Launched();
+        RequireSame(y, x);
+        Store(y, Array.ConvertAll(Load(x), value => Scalar.Activate(value, activation)));
+    }
+
+    /// <inheritdoc/>
+    public override void ActivationBackward(Tensor dx, Tensor dy, Tensor preActivation, Activation activation)
+    {
+        Launched();
+        RequireSame(dx, dy);
+        RequireSame(dx, preActivation);
+        double[] slopes = Array.ConvertAll(Load(preActivation), value => Scalar.Slope(value, activation));
+        Store(dx, Multiply(Load(dy), slopes));
+    }
+
+    /// <inheritdoc/>
     public override void GatedForward(Tensor y, Tensor gate, Tensor up, Activation activation)
     {
         Launched();

@@ -63,22 +63,6 @@ public sealed unsafe partial class ReferenceBackend
     }
 
     /// <inheritdoc/>
-    public override void ActivationBackward(Tensor dx, Tensor dy, Tensor preActivation, Activation activation)
-    {
-        Launched();
-        RequireSame(dx, dy);
-        RequireSame(dx, preActivation);
-        double[] d = Load(dy);
-        double[] z = Load(preActivation);
-        for (int i = 0; i < d.Length; i++)
-        {
-            d[i] *= Scalar.Slope(z[i], activation);
-        }
-
-        Store(dx, d);
-    }
-
-    /// <inheritdoc/>
     public override void AdapterForward(Tensor y, Tensor preActivation, Tensor hidden, Tensor x, AdapterParameters adapter)
     {
         Launched();

@@ -137,6 +137,32 @@ public sealed unsafe partial class ReferenceBackend
     }
 
     /// <inheritdoc/>
+    public override void VisionTokensForward(Tensor y, Tensor patches, ParameterBlock classToken, ParameterBlock positions)
+    {
+        Launched();
+        (int batch, int tokens, int channels) = (y.Extent(0), y.Extent(1), y.Columns);
+        Require(patches.Rows == batch * (tokens - 1) && patches.Columns == channels, $"{patches} and a class token do not fit {y}.");
+        Require(positions.Value.Rows == tokens && classToken.Value.Count == channels, $"Positions and class token do not fit {y}.");
+        double[] patch = Load(patches);
+        double[] first = Load(classToken.Value);
+        double[] position = Load(positions.Value);
+        double[] result = new double[y.Count];
+        for (int b = 0; b < batch; b++)
+        {
+            for (int t = 0; t < tokens; t++)
+            {
+                for (int c = 0; c < channels; c++)
+                {
+                    double token = t == 0 ? first[c] : patch[(((b * (tokens - 1)) + t - 1) * channels) + c];
+                    result[(((b * tokens) + t) * channels) + c] = token + position[(t * channels) + c];
+                }
+            }
+        }
+
+        Store(y, result);
+    }
+
+    /// <inheritdoc/>
     public override void MeanTokensForward(Tensor y, Tensor x)
     {
         Launched();
