@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Dvp.Engine;
+using Dvp.Engine.IO;
 
 namespace Dvp.Tasks.Vqa;
 
@@ -29,6 +30,11 @@ public static class VqaResults
 
         writer.WriteEndArray();
     }
+
+    /// <summary>Writes a result file; it is whole or not there.</summary>
+    /// <exception cref="DvpException">It cannot be written; an earlier file is unchanged.</exception>
+    public static void Save(string path, VqaSplit split, IReadOnlyList<string> answers) =>
+        AtomicFile.Write(path, stream => Write(stream, split, answers));
 
     /// <summary>Reads a result file. Of several answers to one question the last counts, as on the server.</summary>
     /// <exception cref="DvpException">Not such a file.</exception>
