@@ -98,8 +98,11 @@ public sealed class DvpBert
     }
 
     /// <summary>Records one layer for all tokens.</summary>
-    public Variable NextLayer(Graph graph, Variable h, Tensor mask, int layer) =>
-        _bert.Layers[layer].Forward(graph, h, mask, _adapters?[layer]);
+    public Variable NextLayer(Graph graph, Variable h, Tensor mask, int layer)
+    {
+        graph.BeginLayer(layer);
+        return _bert.Layers[layer].Forward(graph, h, mask, _adapters?[layer]);
+    }
 
     /// <summary>Records the insertion before layer K and everything after it.</summary>
     /// <param name="graph">The recording.</param>
@@ -115,6 +118,7 @@ public sealed class DvpBert
         if (visual is not null)
         {
             PromptModule module = _prompts[layer];
+            graph.EndLayers(); // the attention is shown after the run
             h = module.Insert(graph, h, visual, out attention, out Variable prompt);
             read = module.TokensFor(visual.Value.Extent(1));
             states?.Add("prompt", prompt);
@@ -131,6 +135,7 @@ public sealed class DvpBert
         Variable output;
         if (states is null)
         {
+            graph.BeginLayer(last);
             output = _bert.Layers[last].ForwardOneToken(graph, h, mask, _adapters?[last], read);
         }
         else
@@ -141,6 +146,7 @@ public sealed class DvpBert
             states.Add("output_state", output);
         }
 
+        graph.EndLayers();
         Variable logits = _head.Forward(graph, output);
         states?.Add("logits", logits);
         return new DvpOutputs(logits, attention);

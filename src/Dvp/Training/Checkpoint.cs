@@ -1,0 +1,236 @@
+using System.Text.Json;
+using Dvp.Engine;
+using Dvp.Engine.Devices;
+using Dvp.Engine.IO;
+using Dvp.Engine.Nn;
+using Dvp.Engine.Optim;
+using Dvp.Engine.Tensors;
+using Dvp.Search;
+
+namespace Dvp.Training;
+
+/// <summary>Where a run stands between two steps: with the weights and moments beside it, all that the rest of the run depends on.</summary>
+public sealed record RunState
+{
+    /// <summary>Optimiser steps done.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Identity of the settings (<see cref="TrainerSettings.Identity"/>).</summary>
+    public required string Settings { get; init; }
+
+    /// <summary>Best validation accuracy so far; negative before the first evaluation.</summary>
+    public double BestAccuracy { get; set; } = -1;
+
+    /// <summary>Step of the best validation accuracy.</summary>
+    public int BestStep { get; set; }
+
+    /// <summary>Evaluations since the best one.</summary>
+    public int SinceBest { get; set; }
+
+    /// <summary>Seconds spent so far, over all sittings.</summary>
+    public double Seconds { get; set; }
+
+    /// <summary>Loss by step.</summary>
+    public List<CurvePoint> Losses { get; init; } = [];
+
+    /// <summary>Validation accuracy by step.</summary>
+    public List<CurvePoint> Accuracies { get; init; } = [];
+
+    /// <summary>State of the layer search, in a search run.</summary>
+    public SearchState? Search { get; set; }
+
+    /// <summary>Preferences (L numbers a step), in a search run.</summary>
+    public List<double[]> Preferences { get; init; } = [];
+
+    /// <summary>Layers drawn in each step, in a search run.</summary>
+    public List<int[]> Arms { get; init; } = [];
+
+    /// <summary>Their scores, in a search run.</summary>
+    public List<double[]> Scores { get; init; } = [];
+}
+
+/// <summary>Writes and reads the state of a run: a folder that is always whole, whenever the process dies.</summary>
+public static class Checkpoint
+{
+    private const string WeightsName = "state.safetensors";
+    private const string StateName = "state.json";
+
+    /// <summary>Saves weights, moments, update counts and state.</summary>
+    /// <exception cref="DvpException">The disk is full or the folder cannot be written; what was there before stays.</exception>
+    public static void Save(string folder, AdamWOptimizer optimizer, Backend backend, RunState state) => AtomicFolder.Write(folder, path =>
+    {
+        SafetensorsWriter.Write(Path.Combine(path, WeightsName), Contents(optimizer, backend));
+        AtomicFile.WriteText(Path.Combine(path, StateName), ToJson(optimizer, state));
+    });
+
+    /// <summary>Restores what <see cref="Save"/> wrote, if there is anything.</summary>
+    /// <param name="folder">The checkpoint folder.</param>
+    /// <param name="optimizer">Receives moments and update counts; its parameters receive their values.</param>
+    /// <param name="backend">The device.</param>
+    /// <param name="settings">Identity of the settings of this run.</param>
+    /// <returns>The state, or null where there is no checkpoint.</returns>
+    /// <exception cref="DvpException">The checkpoint is damaged or of a run with other settings.</exception>
+    public static RunState? Load(string folder, AdamWOptimizer optimizer, Backend backend, string settings)
+    {
+        if (!AtomicFolder.Exists(folder))
+        {
+            return null;
+        }
+
+        string path = AtomicFolder.Resolve(folder);
+        ConfigFile json = ConfigFile.Load(Path.Combine(path, StateName));
+        RunState state = FromJson(json);
+        if (state.Settings != settings)
+        {
+            throw new DvpException($"{folder} belongs to a run with other settings; give those again, or another run folder.");
+        }
+
+        IReadOnlyList<int> updates = json.Integers("updates") ?? [];
+        if (updates.Count != optimizer.Parameters.Count)
+        {
+            throw json.Error("updates", $"must hold {optimizer.Parameters.Count} counts, found {updates.Count}");
+        }
+
+        using SafetensorsFile file = new(Path.Combine(path, WeightsName));
+        for (int i = 0; i < optimizer.Parameters.Count; i++)
+        {
+            Parameter parameter = optimizer.Parameters[i];
+            (Tensor first, Tensor second, _) = optimizer.State(i);
+            Restore(file, "value." + parameter.Name, parameter.Value, backend);
+            Restore(file, "first_moment." + parameter.Name, first, backend);
+            Restore(file, "second_moment." + parameter.Name, second, backend);
+            optimizer.RestoreUpdates(i, updates[i]);
+            parameter.Block.Touch();
+        }
+
+        return state;
+    }
+
+    private static IEnumerable<TensorContent> Contents(AdamWOptimizer optimizer, Backend backend)
+    {
+        for (int i = 0; i < optimizer.Parameters.Count; i++)
+        {
+            Parameter parameter = optimizer.Parameters[i];
+            (Tensor first, Tensor second, _) = optimizer.State(i);
+            yield return Content("value." + parameter.Name, parameter.Value, backend);
+            yield return Content("first_moment." + parameter.Name, first, backend);
+            yield return Content("second_moment." + parameter.Name, second, backend);
+        }
+    }
+
+    private static TensorContent Content(string name, Tensor tensor, Backend backend)
+    {
+        byte[] bytes = new byte[tensor.Count * tensor.Type.Size()];
+        backend.DownloadBytes(bytes, tensor);
+        return TensorContent.FromBytes(name, tensor.Type, tensor.Shape, bytes);
+    }
+
+    private static void Restore(SafetensorsFile file, string name, Tensor tensor, Backend backend)
+    {
+        TensorEntry entry = file[name];
+        if (entry.Type != tensor.Type || !entry.Shape.AsSpan().SequenceEqual(tensor.Shape))
+        {
+            throw new DvpException($"{file.FilePath}: {name} is {entry}, and the model needs {tensor}; the checkpoint is of another model.");
+        }
+
+        backend.UploadBytes(tensor, file.Bytes(name));
+    }
+
+    private static string ToJson(AdamWOptimizer optimizer, RunState state)
+    {
+        using MemoryStream stream = new();
+        using (Utf8JsonWriter json = new(stream))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("format_version", 1);
+            json.WriteString("settings", state.Settings);
+            json.WriteNumber("step", state.Step);
+            json.WriteNumber("best_accuracy", state.BestAccuracy);
+            json.WriteNumber("best_step", state.BestStep);
+            json.WriteNumber("since_best", state.SinceBest);
+            json.WriteNumber("seconds", state.Seconds);
+            WriteCurve(json, "losses", state.Losses);
+            WriteCurve(json, "accuracies", state.Accuracies);
+            json.WriteStartArray("updates");
+            for (int i = 0; i < optimizer.Parameters.Count; i++)
+            {
+                json.WriteNumberValue(optimizer.State(i).Updates);
+            }
+
+            json.WriteEndArray();
+            if (state.Search is { } search)
+            {
+                json.WriteString("search", search.ToJson());
+            }
+
+            WriteLists(json, "preferences", state.Preferences, (writer, value) => writer.WriteNumberValue(value));
+            WriteLists(json, "arms", state.Arms, (writer, value) => writer.WriteNumberValue(value));
+            WriteLists(json, "scores", state.Scores, (writer, value) => writer.WriteNumberValue(value));
+            json.WriteEndObject();
+        }
+
+        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static RunState FromJson(ConfigFile json) => new()
+    {
+        Settings = json.Text("settings"),
+        Step = json.Int("step"),
+        BestAccuracy = json.Number("best_accuracy"),
+        BestStep = json.Int("best_step"),
+        SinceBest = json.Int("since_best"),
+        Seconds = json.Number("seconds"),
+        Losses = ReadCurve(json, "losses"),
+        Accuracies = ReadCurve(json, "accuracies"),
+        Search = json.Has("search") ? SearchState.FromJson(json.Text("search")) : null,
+        Preferences = ReadLists(json, "preferences", e => e.GetDouble()),
+        Arms = ReadLists(json, "arms", e => e.GetInt32()),
+        Scores = ReadLists(json, "scores", e => e.GetDouble()),
+    };
+
+    private static void WriteCurve(Utf8JsonWriter json, string name, List<CurvePoint> points)
+    {
+        json.WriteStartArray(name);
+        foreach (CurvePoint point in points)
+        {
+            json.WriteStartArray();
+            json.WriteNumberValue(point.Step);
+            json.WriteNumberValue(point.Value);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteLists<T>(Utf8JsonWriter json, string name, List<T[]> lists, Action<Utf8JsonWriter, T> write)
+    {
+        json.WriteStartArray(name);
+        foreach (T[] list in lists)
+        {
+            json.WriteStartArray();
+            foreach (T value in list)
+            {
+                write(json, value);
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static List<CurvePoint> ReadCurve(ConfigFile json, string name) =>
+        [.. ReadLists(json, name, e => e.GetDouble()).Select(p => new CurvePoint((int)p[0], p[1]))];
+
+    private static List<T[]> ReadLists<T>(ConfigFile json, string name, Func<JsonElement, T> read)
+    {
+        try
+        {
+            return json.Raw(name) is { } lists ? [.. lists.EnumerateArray().Select(list => list.EnumerateArray().Select(read).ToArray())] : [];
+        }
+        catch (Exception error) when (error is InvalidOperationException or FormatException)
+        {
+            throw json.Error(name, "must hold lists of numbers");
+        }
+    }
+}
