@@ -1,0 +1,162 @@
+using System.Runtime.InteropServices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Devices.Cpu;
+
+/// <summary>
+/// The processor as a device: vectorised managed code on one pool of threads. Computes in f32; frozen linear weights and visual tokens may be
+/// bf16 or f16.
+/// </summary>
+/// <remarks>
+/// Operators run to completion before they return. Work is cut into pieces whose number and order of summation depend on shapes only, so
+/// results do not depend on the number of threads. A call makes no managed allocation: contexts live on the stack and working memory
+/// with its thread.
+/// </remarks>
+public sealed unsafe partial class CpuBackend : Backend
+{
+    private readonly CpuThreadPool _pool;
+
+    /// <summary>Opens the device.</summary>
+    /// <param name="threads">Threads that compute, the caller included; 0 for all processors that the process may use.</param>
+    public CpuBackend(int threads = 0) => _pool = new CpuThreadPool(threads);
+
+    /// <inheritdoc/>
+    public override string Name => $"cpu ({_pool.Threads} threads, {InstructionSet})";
+
+    /// <inheritdoc/>
+    public override ElementType ActivationType => ElementType.F32;
+
+    private static string InstructionSet =>
+        System.Runtime.Intrinsics.X86.Avx512F.IsSupported ? "AVX-512"
+        : System.Runtime.Intrinsics.X86.Fma.IsSupported ? "AVX2"
+        : RuntimeInformation.ProcessArchitecture.ToString();
+
+    /// <inheritdoc/>
+    public override DeviceBuffer Allocate(long bytes) => new CpuBuffer(bytes, Counters);
+
+    /// <inheritdoc/>
+    public override void Upload(Tensor destination, ReadOnlySpan<float> source)
+    {
+        RequireCopy(destination, source.Length);
+        if (destination.Type is not (ElementType.F32 or ElementType.BF16 or ElementType.F16))
+        {
+            throw new ArgumentException($"Floats cannot be copied to {destination}.", nameof(destination));
+        }
+
+        fixed (float* from = source)
+        {
+            CpuConvert.FromFloat((void*)destination.Address, from, destination.Type, source.Length);
+        }
+
+        NoteUpload(destination);
+    }
+
+    /// <inheritdoc/>
+    public override void Upload(Tensor destination, ReadOnlySpan<int> source)
+    {
+        RequireCopy(destination, source.Length);
+        if (destination.Type != ElementType.I32)
+        {
+            throw new ArgumentException($"Integers cannot be copied to {destination}.", nameof(destination));
+        }
+
+        source.CopyTo(new Span<int>((void*)destination.Address, source.Length));
+        NoteUpload(destination);
+    }
+
+    /// <inheritdoc/>
+    public override void UploadBytes(Tensor destination, ReadOnlySpan<byte> source)
+    {
+        if (!destination.IsContiguous || source.Length != destination.Count * destination.Type.Size())
+        {
+            throw new ArgumentException($"{source.Length} bytes do not fill {destination} without gaps.", nameof(source));
+        }
+
+        source.CopyTo(new Span<byte>((void*)destination.Address, source.Length));
+        NoteUpload(destination);
+    }
+
+    /// <inheritdoc/>
+    public override void Download(Span<float> destination, Tensor source)
+    {
+        if (destination.Length != source.Count)
+        {
+            throw new ArgumentException($"{destination.Length} floats cannot hold {source}.", nameof(destination));
+        }
+
+        fixed (float* to = destination)
+        {
+            int size = source.Type.Size();
+            for (int row = 0; row < source.Rows; row++)
+            {
+                byte* from = (byte*)source.Address + ((long)row * source.RowStride * size);
+                if (source.Type == ElementType.I32)
+                {
+                    for (int i = 0; i < source.Columns; i++)
+                    {
+                        to[((long)row * source.Columns) + i] = ((int*)from)[i];
+                    }
+                }
+                else
+                {
+                    CpuConvert.ToFloat(to + ((long)row * source.Columns), from, source.Type, source.Columns);
+                }
+            }
+        }
+
+        NoteDownload(source);
+    }
+
+    /// <inheritdoc/>
+    public override void DownloadBytes(Span<byte> destination, Tensor source)
+    {
+        if (!source.IsContiguous || destination.Length != source.Count * source.Type.Size())
+        {
+            throw new ArgumentException($"{destination.Length} bytes cannot hold {source}, or it has gaps.", nameof(destination));
+        }
+
+        new ReadOnlySpan<byte>((void*)source.Address, destination.Length).CopyTo(destination);
+        NoteDownload(source);
+    }
+
+    /// <inheritdoc/>
+    public override void Synchronize()
+    {
+        // Operators have run when they return.
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _pool.Dispose();
+            DisposeRotaryTable();
+            DisposeOptimizer();
+            DisposeLosses();
+            DisposePromptGradients();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private static void RequireCopy(Tensor destination, int count)
+    {
+        if (!destination.IsContiguous || count != destination.Count)
+        {
+            throw new ArgumentException($"{count} values do not fill {destination} without gaps.", nameof(destination));
+        }
+    }
+
+    private void NoteUpload(Tensor tensor)
+    {
+        Counters.Uploads++;
+        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
+    }
+
+    private void NoteDownload(Tensor tensor)
+    {
+        Counters.Downloads++;
+        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
+    }
+}
