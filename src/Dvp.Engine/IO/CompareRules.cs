@@ -103,35 +103,6 @@ public sealed partial class CompareRules
     public CompareRule? Find(string name, string? from = null) =>
         MostSpecific(name, from) ?? MostSpecific(name, null) ?? (from is null ? MostSpecific(name, "the file") : null);
 
-    /// <summary>Whether a pattern fits a name: <c>*</c> stands for any characters, none included.</summary>
-    internal static bool Fits(ReadOnlySpan<char> pattern, ReadOnlySpan<char> name)
-    {
-        (int p, int n, int star, int resume) = (0, 0, -1, 0);
-        while (n < name.Length)
-        {
-            if (p < pattern.Length && pattern[p] == '*')
-            {
-                (star, resume) = (p++, n);
-            }
-            else if (p < pattern.Length && pattern[p] == name[n])
-            {
-                p++;
-                n++;
-            }
-            else if (star >= 0)
-            {
-                p = star + 1;
-                n = ++resume;
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return pattern[p..].IndexOfAnyExcept('*') < 0;
-    }
-
     [GeneratedRegex(@"\|g\| <= (\S+) \* max\|(\S+)\|, or (\S+) where that too is zero")]
     private static partial Regex ZeroGradient();
 
@@ -240,7 +211,7 @@ public sealed partial class CompareRules
         foreach ((string pattern, string? ruleFrom, CompareRule rule) in _rules)
         {
             int specific = pattern.Contains('*', StringComparison.Ordinal) ? pattern.Length - pattern.AsSpan().Count('*') : int.MaxValue;
-            if (ruleFrom == from && specific > literal && Fits(pattern, name))
+            if (ruleFrom == from && specific > literal && NamePattern.Fits(pattern, name))
             {
                 (best, literal) = (rule, specific);
             }

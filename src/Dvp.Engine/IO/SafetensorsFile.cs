@@ -13,7 +13,7 @@ namespace Dvp.Engine.IO;
 /// shortened in place while it is open (replacing it by a rename, as <see cref="SafetensorsWriter"/> does, is safe).
 /// Reading from several threads at once is safe.
 /// </remarks>
-public sealed unsafe class SafetensorsFile : ITensorSet, IDisposable
+public sealed unsafe class SafetensorsFile : ITensorSet, IMappedTensors, IDisposable
 {
     private readonly MemoryMappedFile _map;
     private readonly MemoryMappedViewAccessor _view;
@@ -115,6 +115,8 @@ public sealed unsafe class SafetensorsFile : ITensorSet, IDisposable
 
         return new ReadOnlySpan<byte>(_start + entry.Offset + offset, length);
     }
+
+    ReadOnlySpan<byte> IMappedTensors.Bytes(string name, long offset, int length) => Bytes(this[name], offset, length);
 
     /// <inheritdoc/>
     public void ReadFloats(string name, Span<float> destination)

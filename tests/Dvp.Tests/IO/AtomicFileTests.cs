@@ -64,7 +64,7 @@ public sealed class AtomicFileTests : IDisposable
     public void A_path_that_cannot_be_a_file_is_an_error()
     {
         AtomicFile.WriteText(_folder["f"], "old");
-        Assert.Contains("is a folder", Assert.Throws<DvpException>(() => AtomicFile.WriteText(_folder.Root, "x")).Message, StringComparison.Ordinal);
+        Expect.Error("is a folder", () => AtomicFile.WriteText(_folder.Root, "x"));
         DvpException e = Assert.Throws<DvpException>(() => AtomicFile.WriteText(_folder["f/g"], "x"));
         Assert.Contains("g was not written", e.Message, StringComparison.Ordinal);
     }
