@@ -1,5 +1,4 @@
 using Dvp.Engine;
-using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
 using Dvp.Engine.Tensors;
