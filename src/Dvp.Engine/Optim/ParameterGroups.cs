@@ -45,8 +45,10 @@ public readonly record struct ParameterGroup(bool Trains, float RateMultiplier, 
 public sealed record ParameterGroups
 {
     private static readonly string[] s_languageModel = ["embeddings.", "encoder.", "decoder.", "pooler.", "shared.", "model.", "lm_head.", "cls."];
-    private static readonly string[] s_visualEncoder = ["vision_model.", "visual_projection.", "visual_encoder."];
-    private static readonly string[] s_picture = ["prompt.", "token_type_embeddings.", "search.", "image_params", "image_projection.", "modality_embedding."];
+    private static readonly string[] s_visualEncoder = ["vision_model."];
+    private static readonly string[] s_picture =
+        ["prompt.", "token_type_embeddings.", "visual_projection.", "search.", "image_params", "image_projection.", "modality_embedding."];
+
     private static readonly string[] s_norms = ["LayerNorm.", "layer_norm.", "layernorm.", "norm."];
     private static readonly string[] s_spared = ["bias", "LayerNorm.weight", "norm.weight"];
 

@@ -114,6 +114,7 @@ public sealed class OptimGoldenTests
         Assert.Equal(new ParameterGroup(true, 1, 0.05f), scienceQa.Of("adapters.0.down.weight", 2));
         Assert.Equal(new ParameterGroup(true, 1, 0), scienceQa.Of("adapters.0.down.bias", 1));
 
+        Assert.True(new ParameterGroups(TrainingMode.Adapter).Trains("visual_projection.weight")); // the baselines' linear map
         Assert.False(new ParameterGroups(TrainingMode.Full).Trains("vision_model.encoder.layers.0.mlp.fc1.weight"));
         Assert.Throws<DvpException>(() => new ParameterGroups(TrainingMode.Adapter, adapters: false));
         Assert.Throws<DvpException>(() => new ParameterGroups(TrainingMode.Full, adapters: true));
