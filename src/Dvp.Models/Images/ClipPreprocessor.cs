@@ -118,7 +118,8 @@ public sealed class ClipPreprocessor
             Config.Width, Config.Height);
         if (window.Left < 0 || window.Top < 0)
         {
-            throw new DvpException($"A picture of {image.Width}x{image.Height} pixels cannot be cropped to {Config.Width}x{Config.Height}; " +
+            throw new DvpException(
+                $"A picture of {image.Width}x{image.Height} pixels cannot be cropped to {Config.Width}x{Config.Height}; " +
                 "let the image settings resize it (do_resize, and size not below crop_size).");
         }
 

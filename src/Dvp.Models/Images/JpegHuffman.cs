@@ -1,6 +1,6 @@
 namespace Dvp.Models.Images;
 
-/// <summary>A Huffman table (ITU-T T.81 annex C): codes up to nine bits by one lookup, longer ones by their length's largest code.</summary>
+/// <summary>A Huffman table (ITU-T T.81 annex C): codes up to nine bits by one lookup, the others by length.</summary>
 internal sealed class JpegHuffman
 {
     /// <summary>Bits of the lookup.</summary>

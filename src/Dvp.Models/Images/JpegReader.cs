@@ -67,7 +67,8 @@ internal sealed class JpegReader
             var table = new ushort[64];
             for (int k = 0; k < 64; k++)
             {
-                table[JpegTransform.Order[k]] = size == 1 ? contents[1 + k] : BinaryPrimitives.ReadUInt16BigEndian(contents[(1 + (2 * k))..]);
+                table[JpegTransform.Order[k]] = size == 1 ? contents[1 + k]
+                    : BinaryPrimitives.ReadUInt16BigEndian(contents[(1 + (2 * k))..]);
             }
 
             _quantisation[contents[0] & 15] = table;

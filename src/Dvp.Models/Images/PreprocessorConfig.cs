@@ -71,7 +71,8 @@ public sealed record PreprocessorConfig
         {
             Resize = Flag(root, "do_resize"),
             CentreCrop = Flag(root, "do_center_crop"),
-            RescaleFactor = !Flag(root, "do_rescale") ? 1 : root.TryGetProperty("rescale_factor", out JsonElement factor) ? factor.GetDouble() : 1 / 255.0,
+            RescaleFactor = !Flag(root, "do_rescale") ? 1
+                : root.TryGetProperty("rescale_factor", out JsonElement factor) ? factor.GetDouble() : 1 / 255.0,
         };
         if (root.TryGetProperty("resample", out JsonElement resample) && resample.GetInt32() != 3)
         {
@@ -83,7 +84,8 @@ public sealed record PreprocessorConfig
         if (size.Shortest && !config.CentreCrop && config.Resize)
         {
             throw new DvpException(
-                $"The image settings {file} resize the shortest edge without a centre crop, so that pictures differ in size; set do_center_crop.");
+                $"The image settings {file} resize the shortest edge without a centre crop, so that pictures differ in size; " +
+                "set do_center_crop.");
         }
 
         config = config with
@@ -113,7 +115,8 @@ public sealed record PreprocessorConfig
         // A resize to a fixed size that a crop of the same size follows leaves nothing to crop.
         return size.Shortest || !config.CentreCrop || (size.Height == crop.Height && size.Width == crop.Width) ? config
             : throw new DvpException(
-                $"The image settings {file} resize to {size.Height}x{size.Width} and crop to {crop.Height}x{crop.Width}; give size as shortest_edge.");
+                $"The image settings {file} resize to {size.Height}x{size.Width} and crop to {crop.Height}x{crop.Width}; " +
+                "give size as shortest_edge.");
     }
 
     private static bool Flag(JsonElement root, string name) =>
