@@ -29,7 +29,7 @@ internal static class ReportStyle
         th, td { padding: 5px 12px 5px 0; text-align: right; border-bottom: 1px solid var(--line); vertical-align: top; }
         th { color: var(--soft); font-weight: 550; } th:first-child, td:first-child, td.text, th.text { text-align: left; }
         tr:last-child td { border-bottom: 0; } tr.sum td { font-weight: 650; border-top: 2px solid var(--line); }
-        tr.chosen td { font-weight: 650; color: var(--accent); } td small { color: var(--soft); font-weight: 400; }
+        tr.chosen td { font-weight: 650; color: var(--accent); } td small { color: var(--soft); font-weight: 400; white-space: nowrap; }
         td.text { overflow-wrap: anywhere; }
         .bar { display: inline-block; height: 9px; border-radius: 2px; background: var(--accent); min-width: 1px; }
         td.graph { width: 34%; text-align: left; }

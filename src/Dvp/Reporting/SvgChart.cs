@@ -18,7 +18,7 @@ internal sealed record ChartLine(
 /// </summary>
 internal static class SvgChart
 {
-    private const double Width = 640, Left = 56, Right = 14, Top = 10, Bottom = 42;
+    private const double Width = 520, Left = 56, Right = 14, Top = 10, Bottom = 42;
 
     /// <summary>Colours that stay apart on light and dark ground, for people with colour blindness too.</summary>
     private static readonly string[] s_colours = ["#3b7dd8", "#d9822b", "#2a9d68", "#b0529d", "#8a8f3c", "#c94f4f"];
@@ -35,7 +35,7 @@ internal static class SvgChart
     /// <param name="y">Label of the vertical axis.</param>
     /// <param name="lines">The curves; values that are not finite are left out.</param>
     /// <param name="height">Pixels.</param>
-    public static Markup Lines(string x, string y, IReadOnlyList<ChartLine> lines, double height = 280)
+    public static Markup Lines(string x, string y, IReadOnlyList<ChartLine> lines, double height = 260)
     {
         CurvePoint[] all = [.. lines.SelectMany(l => l.Points).Where(p => double.IsFinite(p.Value))];
         if (all.Length == 0)
