@@ -31,10 +31,10 @@ public sealed record RunState
     public double Seconds { get; set; }
 
     /// <summary>Loss by step.</summary>
-    public List<CurvePoint> Losses { get; init; } = [];
+    public List<StepValue> Losses { get; init; } = [];
 
     /// <summary>Validation accuracy by step.</summary>
-    public List<CurvePoint> Accuracies { get; init; } = [];
+    public List<StepValue> Accuracies { get; init; } = [];
 
     /// <summary>State of the layer search, in a search run.</summary>
     public SearchState? Search { get; set; }
@@ -188,10 +188,10 @@ public static class Checkpoint
         Scores = ReadLists(json, "scores", e => e.GetDouble()),
     };
 
-    private static void WriteCurve(Utf8JsonWriter json, string name, List<CurvePoint> points)
+    private static void WriteCurve(Utf8JsonWriter json, string name, List<StepValue> points)
     {
         json.WriteStartArray(name);
-        foreach (CurvePoint point in points)
+        foreach (StepValue point in points)
         {
             json.WriteStartArray();
             json.WriteNumberValue(point.Step);
@@ -219,8 +219,8 @@ public static class Checkpoint
         json.WriteEndArray();
     }
 
-    private static List<CurvePoint> ReadCurve(ConfigFile json, string name) =>
-        [.. ReadLists(json, name, e => e.GetDouble()).Select(p => new CurvePoint((int)p[0], p[1]))];
+    private static List<StepValue> ReadCurve(ConfigFile json, string name) =>
+        [.. ReadLists(json, name, e => e.GetDouble()).Select(p => new StepValue((int)p[0], p[1]))];
 
     private static List<T[]> ReadLists<T>(ConfigFile json, string name, Func<JsonElement, T> read)
     {

@@ -82,7 +82,7 @@ public sealed class Trainer : IDisposable
             }
 
             double accuracy = _predictor.Accuracy(_validation, layer);
-            State.Accuracies.Add(new CurvePoint(step, accuracy));
+            State.Accuracies.Add(new StepValue(step, accuracy));
             if (accuracy > State.BestAccuracy)
             {
                 (State.BestAccuracy, State.BestStep, State.SinceBest) = (accuracy, step, 0);
@@ -148,7 +148,7 @@ public sealed class Trainer : IDisposable
             }
 
             State.Step++;
-            State.Losses.Add(new CurvePoint(State.Step, loss));
+            State.Losses.Add(new StepValue(State.Step, loss));
             (lossSum, lossCount) = (lossSum + loss, lossCount + 1);
             double? accuracy = after(State.Step);
             State.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;

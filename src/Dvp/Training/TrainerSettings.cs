@@ -75,4 +75,4 @@ public sealed record TrainingProgress(
 /// <summary>One point of a curve.</summary>
 /// <param name="Step">Optimiser steps done.</param>
 /// <param name="Value">Loss or accuracy.</param>
-public readonly record struct CurvePoint(int Step, double Value);
+public readonly record struct StepValue(int Step, double Value);
