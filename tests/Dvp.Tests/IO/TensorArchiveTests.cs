@@ -1,5 +1,4 @@
 using CsCheck;
-using Dvp.Engine;
 using Dvp.Engine.IO;
 using Dvp.Engine.Tensors;
 using Xunit;

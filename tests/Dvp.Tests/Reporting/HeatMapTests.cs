@@ -1,7 +1,7 @@
 using System.Xml.Linq;
+using Dvp.Models.Images;
 using Dvp.Reporting;
 using Dvp.Tests.Tasks;
-using StbImageSharp;
 using Xunit;
 
 namespace Dvp.Tests.Reporting;
@@ -19,9 +19,9 @@ public class HeatMapTests
         new Random(width).NextBytes(pixels);
         using MemoryStream stream = new();
         PngWriter.Write(stream, pixels, width, height);
-        ImageResult decoded = ImageResult.FromMemory(stream.ToArray(), ColorComponents.RedGreenBlue);
+        DecodedImage decoded = ImageDecoder.Decode(stream.ToArray(), "map.png");
         Assert.Equal((width, height), (decoded.Width, decoded.Height));
-        Assert.Equal(pixels, decoded.Data);
+        Assert.Equal(pixels, decoded.Rgb);
     }
 
     [Fact]
@@ -55,24 +55,24 @@ public class HeatMapTests
     public void Png_is_bright_where_the_attention_is_and_untouched_where_none_is()
     {
         using TemporaryFolder folder = new();
-        ImageResult picture = ImageResult.FromMemory(SampleReport.Picture.Bytes, ColorComponents.RedGreenBlue);
+        DecodedImage picture = ImageDecoder.Decode(SampleReport.Picture.Bytes, "picture");
         AttentionGrid corner = new(8, 8, [.. Enumerable.Range(0, 64).Select(i => i == 0 ? 1f : 0f)]);
-        HeatMap.Save(folder.File("out.png"), corner, SampleReport.Picture, picture.Data);
-        ImageResult map = ImageResult.FromMemory(File.ReadAllBytes(folder.File("out.png")), ColorComponents.RedGreenBlue);
+        HeatMap.Save(folder.File("out.png"), corner, SampleReport.Picture, picture.Rgb);
+        DecodedImage map = ImageDecoder.Decode(folder.File("out.png"));
         Assert.Equal((256, 256), (map.Width, map.Height)); // 64 pixels enlarged by 4
         for (int y = 0; y < 256; y += 5)
         {
             for (int x = 128; x < 256; x += 5)
             {
-                Assert.Equal(picture.Data[(((y / 4) * 64) + (x / 4)) * 3], map.Data[((y * 256) + x) * 3]);
+                Assert.Equal(picture.Rgb[(((y / 4) * 64) + (x / 4)) * 3], map.Rgb[((y * 256) + x) * 3]);
             }
         }
 
-        int red = picture.Data[0], expected = (int)Math.Round((0.25 * red) + (0.75 * 250));
-        Assert.InRange(map.Data[0], expected - 1, expected + 1);
-        HeatMap.Save(folder.File("out.svg"), corner, SampleReport.Picture, picture.Data);
+        int red = picture.Rgb[0], expected = (int)Math.Round((0.25 * red) + (0.75 * 250));
+        Assert.InRange(map.Rgb[0], expected - 1, expected + 1);
+        HeatMap.Save(folder.File("out.svg"), corner, SampleReport.Picture, picture.Rgb);
         Assert.Contains("<image", File.ReadAllText(folder.File("out.svg")));
-        Errors.Contains(() => HeatMap.Save(folder.File("out.gif"), corner, SampleReport.Picture, picture.Data), "out.gif", ".svg or .png");
+        Errors.Contains(() => HeatMap.Save(folder.File("out.gif"), corner, SampleReport.Picture, picture.Rgb), "out.gif", ".svg or .png");
     }
 
     [Fact]

@@ -1,0 +1,70 @@
+using System.Text.Json;
+using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.IO;
+using Dvp.Evaluation;
+using Dvp.Tests.Oracle;
+using Xunit;
+
+namespace Dvp.Tests.Models;
+
+/// <summary>
+/// Every model case of the golden files on one device: all states, losses and gradients through the same path as the command
+/// <c>dvp forward</c>, at the tolerance that the case states.
+/// </summary>
+public abstract class GoldenModelTests(Func<Backend> open)
+{
+    public static TheoryData<string> Bert => new(Fixtures.Cases("bert"));
+
+    public static TheoryData<string> Clip => new(Fixtures.Cases("clip"));
+
+    public static TheoryData<string> DvpBert => new(Fixtures.Cases("dvp-bert"));
+
+    [Theory]
+    [MemberData(nameof(Bert))]
+    public void Bert_states_losses_and_gradients(string name) => Compare(name, dvp: false, gradients: true);
+
+    [Theory]
+    [MemberData(nameof(Clip))]
+    public void Clip_states(string name) => Compare(name, dvp: false, gradients: false);
+
+    [Theory]
+    [MemberData(nameof(DvpBert))]
+    public void Dvp_states_losses_and_gradients(string name) => Compare(name, dvp: true, gradients: !name.EndsWith("search-candidates", StringComparison.Ordinal));
+
+    private void Compare(string name, bool dvp, bool gradients)
+    {
+        string folder = Fixtures.Path(name);
+        TensorArchive expected = TensorArchive.Load(Path.Combine(folder, "expected.safetensors"));
+        gradients &= expected.Names.Any(n => n.StartsWith("gradients.", StringComparison.Ordinal));
+        using Backend backend = open();
+        TensorArchive actual = ModelForward.Run(
+            Path.Combine(folder, "model"), dvp ? folder : null, TensorArchive.Load(Path.Combine(folder, "inputs.safetensors")), backend, gradients);
+        TensorDiffReport report = TensorDiff.Compare(actual, expected, CompareRules.Load(Path.Combine(folder, "case.json")));
+        Assert.True(report.Passed, report.ToString());
+        Assert.Equal(expected.Names.Count, report.Tensors.Count(t => expected.Contains(t.Name)));
+        if (gradients && dvp)
+        {
+            AssertSameTrainable(folder, actual);
+        }
+    }
+
+    /// <summary>Exactly the tensors that the published code trains, and reaches, have a gradient here.</summary>
+    private static void AssertSameTrainable(string folder, TensorArchive actual)
+    {
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "trainable.json")));
+        IEnumerable<string> trainable = document.RootElement.GetProperty("trainable").EnumerateArray().Select(e => e.GetString()!);
+        IEnumerable<string> unused = document.RootElement.TryGetProperty("of_these_never_used", out JsonElement never)
+            ? never.EnumerateArray().Select(e => e.GetString()!)
+            : [];
+        Assert.Equal(
+            trainable.Except(unused).Select(n => "gradients." + n).Order(StringComparer.Ordinal),
+            actual.Names.Where(n => n.StartsWith("gradients.", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+}
+
+/// <summary>The oracle in double precision: the recorded graphs themselves are right.</summary>
+public sealed class ReferenceGoldenModelTests() : GoldenModelTests(() => new ReferenceBackend());
+
+/// <summary>The CPU device.</summary>
+public sealed class CpuGoldenModelTests() : GoldenModelTests(() => new CpuBackend());
