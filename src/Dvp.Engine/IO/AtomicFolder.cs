@@ -4,10 +4,11 @@ namespace Dvp.Engine.IO;
 /// Folders of several files (checkpoints, trained models) that are whole or not there.
 /// </summary>
 /// <remarks>
-/// The new folder is filled as <c>name.tmp-xxxxxxxx</c> and flushed to the disk; the old one is renamed to <c>name.previous</c>, the new one
-/// to <c>name</c>, and then <c>name.previous</c> is removed. Whenever the process is killed, either <c>name</c> is there, and whole, or it is
-/// not and <c>name.previous</c> is the whole old one; <see cref="Resolve"/> picks it. One process writes a folder at a time, which a lock
-/// (<c>name.lock</c>) makes sure of, so unfinished folders found by a writer are what killed processes left, and are removed.
+/// The new folder is filled as <c>name.tmp-xxxxxxxx</c> and flushed to the disk; the old one is renamed to <c>name.previous</c>, the
+/// new one to <c>name</c>, and then <c>name.previous</c> is removed. Whenever the process is killed, either <c>name</c> is there, and
+/// whole, or it is not and <c>name.previous</c> is the whole old one; <see cref="Resolve"/> picks it. One process writes a folder at a
+/// time, which a lock (<c>name.lock</c>) makes sure of, so unfinished folders found by a writer are what killed processes left, and are
+/// removed.
 /// </remarks>
 public static class AtomicFolder
 {
@@ -15,7 +16,7 @@ public static class AtomicFolder
 
     /// <summary>Writes a folder.</summary>
     /// <param name="path">The folder; an earlier one is replaced, with everything in it, when the new one is whole.</param>
-    /// <param name="fill">Writes the files into the folder that it is given. What it throws passes through; the earlier folder is then unchanged.</param>
+    /// <param name="fill">Writes the files into the folder it is given. What it throws passes through; nothing is changed then.</param>
     /// <exception cref="DvpException">The folder cannot be written (disk full, no permission, another process writes it).</exception>
     public static void Write(string path, Action<string> fill) => Write(path, fill, _ => { });
 
@@ -26,7 +27,7 @@ public static class AtomicFolder
         return Directory.Exists(full) || Directory.Exists(full + PreviousSuffix);
     }
 
-    /// <summary>The folder to read: <paramref name="path"/>, or the previous one where a writer was killed between the two renames.</summary>
+    /// <summary>The folder to read: <paramref name="path"/>, or the previous one where a writer was killed between its renames.</summary>
     /// <exception cref="DvpException">Neither is there.</exception>
     public static string Resolve(string path)
     {
@@ -50,7 +51,8 @@ public static class AtomicFolder
         {
             Directory.CreateDirectory(Path.GetDirectoryName(full)!);
             using FileStream held = Lock(path, full + ".lock");
-            foreach (string left in Directory.GetDirectories(Path.GetDirectoryName(full)!, Path.GetFileName(full) + AtomicFile.TemporaryMark + "*"))
+            string unfinished = Path.GetFileName(full) + AtomicFile.TemporaryMark + "*";
+            foreach (string left in Directory.GetDirectories(Path.GetDirectoryName(full)!, unfinished))
             {
                 Directory.Delete(left, recursive: true);
             }
@@ -86,11 +88,12 @@ public static class AtomicFolder
     {
         try
         {
-            return new FileStream(lockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+            return new FileStream(lockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (IOException e)
         {
-            throw new DvpException($"{path} was not written: another process is writing it ({lockFile} is locked); wait or give another folder.", e);
+            throw new DvpException(
+                $"{path} was not written: another process is writing it ({lockFile} is locked); wait or give another folder.", e);
         }
     }
 

@@ -2,7 +2,7 @@ using Dvp.Engine.Nn;
 
 namespace Dvp.Engine.IO;
 
-/// <summary>Parameters from one or more checkpoints: the first that has a name gives its value, and each keeps account of what was used.</summary>
+/// <summary>Parameters from one or more checkpoints: the first that has a name gives its value; each keeps account of what was used.</summary>
 public sealed class CheckpointValues : IParameterValues
 {
     private readonly TensorSource[] _sources;

@@ -56,7 +56,7 @@ public sealed record CompareRule
     /// </summary>
     public double? LargestDifferenceInLastColumns { get; init; }
 
-    /// <summary>Names of expected tensors of which any one may be met in place of the tensor of the same name; empty for that one.</summary>
+    /// <summary>Names of expected tensors of which any one may be met instead of the one of the same name; empty for that one.</summary>
     public IReadOnlyList<string> Alternatives { get; init; } = [];
 
     /// <summary>
@@ -78,6 +78,8 @@ public sealed record CompareRule
         CompareKind.Skip => $"not compared: {Why}",
         CompareKind.Bounds => FormattableString.Invariant($"at most {LargestDifference}, mean {MeanDifference}"),
         _ when ScaleOf is not null => FormattableString.Invariant($"{AbsoluteTolerance} of the largest of {ScaleOf}"),
-        _ => FormattableString.Invariant($"{AbsoluteTolerance}{(RelativeTo == RelativeTo.Max ? " of the largest" : "")} + {RelativeTolerance} relative"),
+        _ when RelativeTo == RelativeTo.Max =>
+            FormattableString.Invariant($"{AbsoluteTolerance} of the largest + {RelativeTolerance} relative"),
+        _ => FormattableString.Invariant($"{AbsoluteTolerance} + {RelativeTolerance} relative"),
     };
 }

@@ -25,7 +25,7 @@ public sealed partial class CompareRules
     {
     }
 
-    /// <summary>The layer before which the prompt enters, where the case has one (<c>K</c>): the order of execution depends on it.</summary>
+    /// <summary>The layer before which the prompt enters (<c>K</c> of the case); the order of execution depends on it.</summary>
     public int? InsertionLayer { get; private set; }
 
     /// <summary>One tolerance for every tensor; integers exactly.</summary>

@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using Dvp.Engine.Devices;
 
 namespace Dvp.Engine.IO;
@@ -6,6 +8,8 @@ namespace Dvp.Engine.IO;
 /// <summary>A JSON object with settings; every value is checked, and an error names file and key.</summary>
 public sealed class ConfigFile
 {
+    private const long MaximumBytes = 256_000_000;
+
     private readonly string _path;
     private readonly string _section;
     private readonly JsonElement _root;
@@ -23,7 +27,10 @@ public sealed class ConfigFile
     {
         try
         {
-            return Parse(path, File.ReadAllBytes(path));
+            long length = new FileInfo(path).Length;
+            return length <= MaximumBytes
+                ? Parse(path, File.ReadAllBytes(path))
+                : throw new DvpException($"{path} has {length} bytes; no settings are that large, give another file.");
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -37,22 +44,39 @@ public sealed class ConfigFile
 
     /// <summary>Reads text that is already there.</summary>
     /// <param name="path">The name that errors give.</param>
-    /// <param name="json">UTF-8 JSON.</param>
-    /// <exception cref="DvpException">The text is not a JSON object.</exception>
+    /// <param name="json">UTF-8 JSON, with or without a byte order mark.</param>
+    /// <exception cref="DvpException">The text is not a JSON object, or a key in it stands twice.</exception>
     public static ConfigFile Parse(string path, byte[] json)
     {
+        ReadOnlySpan<byte> text = json.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? json.AsSpan(3) : json;
+        if (!Utf8.IsValid(text))
+        {
+            throw new DvpException($"{path} is not valid UTF-8; write or copy the file again.");
+        }
+
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json);
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                ? new ConfigFile(path, "", document.RootElement.Clone())
-                : throw new DvpException($"{path} must hold a JSON object, found {document.RootElement.ValueKind}.");
+            JsonElement root = JsonElement.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return root.ValueKind == JsonValueKind.Object
+                ? new ConfigFile(path, "", root)
+                : throw new DvpException($"{path} must hold a JSON object, found {Found(root)}.");
         }
         catch (JsonException error)
         {
-            throw new DvpException($"{path} is not valid JSON (line {error.LineNumber + 1}); write or copy the file again.", error);
+            string line = error.LineNumber is { } number ? $"line {number + 1}" : error.Message.TrimEnd('.');
+            throw new DvpException($"{path} is not valid JSON ({line}); write or copy the file again.", error);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new DvpException($"{path} has a key that is not valid Unicode; write or copy the file again.", error);
         }
     }
+
+    /// <summary>The object itself.</summary>
+    public JsonElement Root => _root;
+
+    /// <summary>The keys, in the order of the file.</summary>
+    public IEnumerable<string> Keys => _root.EnumerateObject().Select(p => p.Name);
 
     /// <summary>Whether a key is there and not null.</summary>
     public bool Has(string key) => _root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
@@ -71,7 +95,7 @@ public sealed class ConfigFile
         JsonElement value = _root.GetProperty(key);
         return value.ValueKind == JsonValueKind.Object
             ? new ConfigFile(_path, _section + key + ".", value)
-            : throw Error(key, $"must be an object, found {value.ValueKind}");
+            : throw Error(key, $"must be an object, found {Found(value)}");
     }
 
     /// <summary>A whole number.</summary>
@@ -85,9 +109,12 @@ public sealed class ConfigFile
         }
 
         JsonElement value = _root.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number)
-            ? number
-            : throw Error(key, $"must be a whole number, found {value.GetRawText()}");
+
+        // 12.0 is a whole number too: some tools write all numbers so.
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number == Math.Floor(number)
+            && number is >= int.MinValue and <= int.MaxValue
+            ? (int)number
+            : throw Error(key, $"must be a whole number, found {Found(value)}");
     }
 
     /// <summary>A whole number of at least 1 and at most 16 million: no size is believed beyond that.</summary>
@@ -106,7 +133,25 @@ public sealed class ConfigFile
         }
 
         JsonElement value = _root.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Error(key, $"must be a number, found {value.GetRawText()}");
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && double.IsFinite(number)
+            ? number
+            : throw Error(key, $"must be a number, found {Found(value)}");
+    }
+
+    /// <summary>True or false.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="absent">The value where the key is absent; null makes it an error.</param>
+    public bool Bool(string key, bool? absent = null)
+    {
+        if (!Has(key))
+        {
+            return absent ?? throw Error(key, "is missing");
+        }
+
+        JsonElement value = _root.GetProperty(key);
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Error(key, $"must be true or false, found {Found(value)}");
     }
 
     /// <summary>A text.</summary>
@@ -118,7 +163,7 @@ public sealed class ConfigFile
         }
 
         JsonElement value = _root.GetProperty(key);
-        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error(key, $"must be a text, found {value.GetRawText()}");
+        return value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Error(key, $"must be a text, found {Found(value)}");
     }
 
     /// <summary>A list of whole numbers, or null if absent.</summary>
@@ -129,7 +174,7 @@ public sealed class ConfigFile
         {
             values.Add(item.ValueKind == JsonValueKind.Number && item.TryGetInt32(out int number)
                 ? number
-                : throw Error(key, $"must hold whole numbers, found {item.GetRawText()}"));
+                : throw Error(key, $"must hold whole numbers, found {Found(item)}"));
         }
 
         return Has(key) ? values : null;
@@ -143,7 +188,7 @@ public sealed class ConfigFile
         {
             values.Add(item.ValueKind == JsonValueKind.String
                 ? item.GetString()!
-                : throw Error(key, $"must hold texts, found {item.GetRawText()}"));
+                : throw Error(key, $"must hold texts, found {Found(item)}"));
         }
 
         return Has(key) ? values : null;
@@ -157,7 +202,7 @@ public sealed class ConfigFile
         }
 
         JsonElement value = _root.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw Error(key, $"must be a list, found {value.ValueKind}");
+        return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw Error(key, $"must be a list, found {Found(value)}");
     }
 
     /// <summary>An activation by its Hugging Face name.</summary>
@@ -192,4 +237,16 @@ public sealed class ConfigFile
 
     /// <summary>An error about a key.</summary>
     public DvpException Error(string key, string problem) => new($"{_path}: {_section}{key} {problem}.");
+
+    /// <summary>A value as errors show it: short values as they are written, others by their kind.</summary>
+    private static string Found(JsonElement value)
+    {
+        string text = value.GetRawText();
+        return value.ValueKind switch
+        {
+            JsonValueKind.Object => "an object",
+            JsonValueKind.Array => "a list",
+            _ => text.Length <= 60 ? text : text[..60] + "...",
+        };
+    }
 }

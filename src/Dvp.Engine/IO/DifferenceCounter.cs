@@ -49,7 +49,8 @@ internal sealed class DifferenceCounter
             Add(difference, reference);
             bool within = _rule.Kind switch
             {
-                CompareKind.Tolerance => double.IsFinite(reference) && difference <= absolute + (_rule.RelativeTolerance * Math.Abs(reference)),
+                CompareKind.Tolerance =>
+                    double.IsFinite(reference) && difference <= absolute + (_rule.RelativeTolerance * Math.Abs(reference)),
                 CompareKind.Bounds => difference <= Bound(i),
                 _ => false,
             };

@@ -180,7 +180,7 @@ internal static class ElementConversion
         }
     }
 
-    /// <summary>f16 to float32: exponent and mantissa shifted into place and scaled by 2^112, which is exact for normal and subnormal values.</summary>
+    /// <summary>f16 to float32: exponent and mantissa shifted into place, scaled by 2^112: exact for normal and subnormal values.</summary>
     public static void WidenFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
     {
         int i = 0;

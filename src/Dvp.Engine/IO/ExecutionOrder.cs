@@ -20,7 +20,8 @@ internal sealed partial class ExecutionOrder : IComparer<string>
 
     private static readonly string[] s_after =
     [
-        "decoder_last_block", "decoder_output", "last_block", "last_hidden_state", "pooler_output", "image_embeds", "output_state", "sequence",
+        "decoder_last_block", "decoder_output", "last_block", "last_hidden_state", "pooler_output", "image_embeds", "output_state",
+        "sequence",
     ];
 
     private static readonly string[] s_results = ["logits", "loss", "losses"];
@@ -28,7 +29,7 @@ internal sealed partial class ExecutionOrder : IComparer<string>
     private readonly int? _insertionLayer;
 
     /// <summary>Makes an order.</summary>
-    /// <param name="insertionLayer">K: states 0..K come before the prompt; null when it is not known, the prompt then follows all states.</param>
+    /// <param name="insertionLayer">K: states 0..K come before the prompt; null when unknown, the prompt then follows all states.</param>
     public ExecutionOrder(int? insertionLayer) => _insertionLayer = insertionLayer;
 
     /// <inheritdoc/>

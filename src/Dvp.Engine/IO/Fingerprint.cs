@@ -16,27 +16,28 @@ namespace Dvp.Engine.IO;
 /// </remarks>
 public static class Fingerprint
 {
-    private static readonly HashSet<string> s_toolKeys = new(StringComparer.Ordinal) { "transformers_version", "_name_or_path", "_commit_hash" };
+    private static readonly HashSet<string> s_toolKeys =
+        new(StringComparer.Ordinal) { "transformers_version", "_name_or_path", "_commit_hash" };
 
     /// <summary>The fingerprint of a model folder: config.json and the weights.</summary>
     /// <param name="folder">A folder as <see cref="WeightFiles"/> opens it, with a config.json.</param>
     public static string OfModel(string folder)
     {
         using WeightFiles weights = WeightFiles.Open(folder);
-        return OfModel(JsonRead.File(Path.Combine(AtomicFolder.Resolve(folder), "config.json")), weights);
+        return OfModel(ConfigFile.Load(Path.Combine(AtomicFolder.Resolve(folder), "config.json")), weights);
     }
 
     /// <summary>The fingerprint of a configuration and tensors that are already open.</summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="tensors">The model's tensors.</param>
-    public static string OfModel(JsonRead config, ITensorSet tensors)
+    public static string OfModel(ConfigFile config, ITensorSet tensors)
     {
         // One hash a tensor, and one of them all in the order of the names: large models are hashed on all cores.
         ConcurrentDictionary<string, byte[]> hashes = new(StringComparer.Ordinal);
         Parallel.ForEach(tensors.Names, name => hashes[name] = OfTensor(tensors, name));
         using IncrementalHash all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         StringBuilder canonical = new();
-        WriteCanonical(config.Element, canonical, top: true);
+        WriteCanonical(config.Root, canonical, top: true);
         all.AppendData(SHA256.HashData(Encoding.UTF8.GetBytes(canonical.ToString())));
         foreach (string name in tensors.Names.Order(StringComparer.Ordinal))
         {
@@ -46,7 +47,7 @@ public static class Fingerprint
         return Text(all.GetHashAndReset());
     }
 
-    /// <summary>The fingerprint of some files' names and bytes, in the order of their names; the folders they lie in do not count.</summary>
+    /// <summary>The fingerprint of files' names and bytes, in the order of the names; the folders they lie in do not count.</summary>
     /// <param name="paths">The files.</param>
     public static string OfFiles(params IEnumerable<string> paths)
     {
@@ -55,7 +56,7 @@ public static class Fingerprint
         {
             try
             {
-                using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+                using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 0, FileOptions.SequentialScan);
                 AppendText(all, Path.GetFileName(path));
                 all.AppendData(SHA256.HashData(stream));
             }

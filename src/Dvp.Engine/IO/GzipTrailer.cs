@@ -9,8 +9,8 @@ internal static class GzipTrailer
     private const int TrailerLength = 8;
 
     /// <summary>
-    /// Whether the last four bytes of a file are the length of what it gave, modulo 2^32 (RFC 1952, ISIZE). They count the last member only,
-    /// so a file of several members passes without this check.
+    /// Whether the last four bytes of a file are the length of what it gave, modulo 2^32 (RFC 1952, ISIZE). They count the last member
+    /// only, so a file of several members passes without this check.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="count">Number of decompressed bytes.</param>
@@ -28,7 +28,7 @@ internal static class GzipTrailer
         return BinaryPrimitives.ReadUInt32LittleEndian(size) == (uint)count || HasSecondMember(file);
     }
 
-    /// <summary>Whether a member's header stands anywhere but at the start: magic, method 8, known flags, compression level and system.</summary>
+    /// <summary>Whether a member's header (magic, method 8, known flags, compression level and system) stands after the start.</summary>
     private static bool HasSecondMember(FileStream file)
     {
         byte[] buffer = new byte[1 << 20];

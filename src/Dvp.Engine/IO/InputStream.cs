@@ -15,7 +15,7 @@ public sealed class InputStream : Stream
     /// <param name="inner">The stream; disposed with this one.</param>
     /// <param name="owner">What else is disposed with it.</param>
     /// <param name="origin">Where the text comes from.</param>
-    /// <param name="isWhole">Asked at the end, with the number of bytes that came, as the decompressors end in silence where data is cut off.</param>
+    /// <param name="isWhole">Asked at the end with the number of bytes: decompressors end in silence where data is cut off.</param>
     internal InputStream(Stream inner, IDisposable? owner, string origin, Func<long, bool>? isWhole = null)
     {
         _isWhole = isWhole;

@@ -13,7 +13,7 @@ public static class JsonInput
     /// <c>data.zip/questions.json</c> for one of several.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <returns>The text as it is inside, a byte order mark removed; its <see cref="InputStream.Origin"/> says where it was found.</returns>
+    /// <returns>The text inside, without a byte order mark; its <see cref="InputStream.Origin"/> says where it was found.</returns>
     /// <exception cref="DvpException">Nothing of the name is there, or more than one archive has it.</exception>
     public static InputStream Open(string path)
     {
@@ -116,7 +116,7 @@ public static class JsonInput
 
             file.Position = 0;
             return compressed
-                ? new InputStream(new GZipStream(file, CompressionMode.Decompress), null, path, count => GzipTrailer.IsConsistent(path, count))
+                ? new InputStream(new GZipStream(file, CompressionMode.Decompress), null, path, n => GzipTrailer.IsConsistent(path, n))
                 : new InputStream(file, null, path);
         }
         catch
@@ -135,8 +135,11 @@ public static class JsonInput
             if (entries.Length != 1)
             {
                 string[] all = [.. Entries(archive, null).Select(e => e.FullName)];
-                string what = name is null ? "one .json entry is needed" : $"{name} is there {(entries.Length == 0 ? "not at all" : "more than once")}";
-                throw new DvpException($"{archivePath}: {what}; the archive has {(all.Length == 0 ? "no .json entries" : string.Join(", ", all))}.");
+                string what = name is null ? "one .json entry is needed"
+                    : entries.Length == 0 ? $"{name} is there not at all"
+                    : $"{name} is there more than once";
+                string has = all.Length == 0 ? "no .json entries" : string.Join(", ", all);
+                throw new DvpException($"{archivePath}: {what}; the archive has {has}.");
             }
 
             long length = entries[0].Length;
@@ -167,7 +170,7 @@ public static class JsonInput
         return Entries(archive, name).Any();
     }
 
-    /// <summary>Entries of a name (in any folder of the archive), or all .json entries; not the resource forks that one system adds.</summary>
+    /// <summary>Entries of a name (in any folder of the archive), or all .json entries; not the resource forks that macOS adds.</summary>
     private static IEnumerable<ZipArchiveEntry> Entries(ZipArchive archive, string? name) => archive.Entries.Where(e =>
         !e.FullName.StartsWith("__MACOSX/", StringComparison.Ordinal)
         && (name is null ? e.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) : e.Name == name || e.FullName == name));

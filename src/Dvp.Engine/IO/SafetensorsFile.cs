@@ -39,7 +39,7 @@ public sealed unsafe class SafetensorsFile : ITensorSet, IMappedTensors, IDispos
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
             long length = stream.Length;
             int headerLength = ReadHeaderLength(stream, length);
-            _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, true);
             _view = _map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
             _handle = _view.SafeMemoryMappedViewHandle;
             byte* start = null;
@@ -139,7 +139,8 @@ public sealed unsafe class SafetensorsFile : ITensorSet, IMappedTensors, IDispos
 
         if (start < 0 || start > entry.Count - destination.Length)
         {
-            throw new ArgumentOutOfRangeException(nameof(start), $"Elements {start} to {start + destination.Length} are not part of {entry}.");
+            throw new ArgumentOutOfRangeException(
+                nameof(start), $"Elements {start} to {start + destination.Length} are not part of {entry}.");
         }
 
         int size = entry.Type.Size();

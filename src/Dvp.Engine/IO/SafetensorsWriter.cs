@@ -50,11 +50,13 @@ public sealed class TensorContent
         TensorContent content = new(name, type, shape, stream => stream.Write(bytes.Span));
         return content.Length == bytes.Length
             ? content
-            : throw new ArgumentException($"Tensor {name} {TensorShape.Format(shape)} takes {content.Length} bytes, {bytes.Length} were given.");
+            : throw new ArgumentException(
+                $"Tensor {name} {TensorShape.Format(shape)} takes {content.Length} bytes, {bytes.Length} were given.");
     }
 
     /// <summary>A tensor of float32 values, stored as they are or rounded to nearest in a narrower type.</summary>
-    public static TensorContent FromFloats(string name, ReadOnlySpan<int> shape, ReadOnlyMemory<float> values, ElementType storage = ElementType.F32)
+    public static TensorContent FromFloats(
+        string name, ReadOnlySpan<int> shape, ReadOnlyMemory<float> values, ElementType storage = ElementType.F32)
     {
         CheckCount(name, shape, values.Length);
         return new TensorContent(name, storage, shape, stream =>
@@ -85,7 +87,8 @@ public sealed class TensorContent
     /// <param name="shape">Extents, outermost first.</param>
     /// <param name="values">The values, row by row.</param>
     /// <param name="storage">An integer type or booleans; a value that does not fit is an error when the file is written.</param>
-    public static TensorContent FromInt64(string name, ReadOnlySpan<int> shape, ReadOnlyMemory<long> values, ElementType storage = ElementType.I64)
+    public static TensorContent FromInt64(
+        string name, ReadOnlySpan<int> shape, ReadOnlyMemory<long> values, ElementType storage = ElementType.I64)
     {
         CheckCount(name, shape, values.Length);
         if (storage == ElementType.I64)

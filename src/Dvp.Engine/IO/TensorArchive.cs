@@ -196,7 +196,8 @@ public sealed class TensorArchive : ITensorSet
         _items[name] = new Item(type, shape.ToArray(), data);
     }
 
-    private Item Get(string name) => _items.TryGetValue(name, out Item? item) ? item : throw new DvpException($"{Origin}: there is no tensor {name}.");
+    private Item Get(string name) =>
+        _items.TryGetValue(name, out Item? item) ? item : throw new DvpException($"{Origin}: there is no tensor {name}.");
 
     private T Data<T>(string name, string needed)
         where T : class
@@ -205,14 +206,16 @@ public sealed class TensorArchive : ITensorSet
         return item.Data as T ?? throw WrongType(name, item, needed);
     }
 
-    private DvpException WrongType(string name, Item item, string needed) => new($"{Origin}: tensor {name} holds {item.Type}; {needed} are needed.");
+    private DvpException WrongType(string name, Item item, string needed) =>
+        new($"{Origin}: tensor {name} holds {item.Type}; {needed} are needed.");
 
     [SuppressMessage("Usage", "CA2208", Justification = "The destination's length is at fault, whoever passed it.")]
     private void CheckCount(string name, Item item, int length)
     {
         if (item.Data.Length != length)
         {
-            throw new ArgumentException($"{Origin}: tensor {name} has {item.Data.Length} elements, the destination {length}.", "destination");
+            throw new ArgumentException(
+                $"{Origin}: tensor {name} has {item.Data.Length} elements, the destination {length}.", "destination");
         }
     }
 

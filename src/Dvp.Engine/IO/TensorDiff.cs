@@ -3,8 +3,8 @@ using Dvp.Engine.Tensors;
 namespace Dvp.Engine.IO;
 
 /// <summary>
-/// Compares two named sets of tensors (files of results) in the order of execution: <c>|x - ref| &lt;= atol * scale + rtol * |ref|</c> or the
-/// other forms of <see cref="CompareRules"/>. NaN equals NaN, an infinity equals itself.
+/// Compares two named sets of tensors (files of results) in the order of execution: <c>|x - ref| &lt;= atol * scale + rtol * |ref|</c> or
+/// the other forms of <see cref="CompareRules"/>. NaN equals NaN, an infinity equals itself.
 /// </summary>
 public static class TensorDiff
 {
@@ -77,7 +77,8 @@ public static class TensorDiff
             best = best is null || (best.IsFailure && !one.IsFailure) ? one : best;
         }
 
-        return best ?? outcome with { Kind = DifferenceKind.Missing, Detail = $"{expected.Origin} has none of {string.Join(", ", rule.Alternatives)}" };
+        string none = $"{expected.Origin} has none of {string.Join(", ", rule.Alternatives)}";
+        return best ?? outcome with { Kind = DifferenceKind.Missing, Detail = none };
     }
 
     /// <summary>Compares values that a test holds in arrays.</summary>
@@ -86,11 +87,13 @@ public static class TensorDiff
     /// <param name="expected">The values to compare with, as many.</param>
     /// <param name="shape">Their shape.</param>
     /// <param name="rule">The tolerance.</param>
-    public static TensorDifference CompareValues(string name, ReadOnlySpan<double> actual, ReadOnlySpan<double> expected, ReadOnlySpan<int> shape, CompareRule rule) =>
+    public static TensorDifference CompareValues(
+        string name, ReadOnlySpan<double> actual, ReadOnlySpan<double> expected, ReadOnlySpan<int> shape, CompareRule rule) =>
         new DifferenceCounter(rule, shape).Count(actual, expected, scale: double.NaN)
             .Finish(new TensorDifference { Name = name, Kind = DifferenceKind.Within, Rule = rule });
 
-    private static TensorDifference CompareValues(TensorDifference outcome, ITensorSet actual, ITensorSet expected, string against, CompareRule rule)
+    private static TensorDifference CompareValues(
+        TensorDifference outcome, ITensorSet actual, ITensorSet expected, string against, CompareRule rule)
     {
         ReadOnlySpan<int> shape = expected.ShapeOf(against);
         if (!shape.SequenceEqual(actual.ShapeOf(outcome.Name)))
@@ -137,7 +140,7 @@ public static class TensorDiff
         return values;
     }
 
-    /// <summary>K from the shapes: <c>inserted</c> has more rows a sequence than <c>hidden_states.K</c>, and states above K have as many.</summary>
+    /// <summary>K from the shapes: <c>inserted</c> and the states above K have more rows a sequence than <c>hidden_states.K</c>.</summary>
     private static int? InferInsertionLayer(ITensorSet set)
     {
         if (!set.Contains("inserted") || set.ShapeOf("inserted") is not [_, int rows, ..])

@@ -83,7 +83,8 @@ public sealed record TensorDifference
             DifferenceKind.Over when FirstOver is null => string.Create(CultureInfo.InvariantCulture,
                 $"{Name}: over tolerance ({Rule}), {errors}, mean {MeanAbsolute:0.###e+00}"),
             DifferenceKind.Over => string.Create(CultureInfo.InvariantCulture,
-                $"{Name}: {CountOver} of {Count} over tolerance ({Rule}), {errors}; first at [{string.Join(", ", FirstOver)}]: {Actual:R}, expected {Expected:R}"),
+                $"{Name}: {CountOver} of {Count} over tolerance ({Rule}), {errors}; ")
+                + FormattableString.Invariant($"first at [{string.Join(", ", FirstOver)}]: {Actual:R}, expected {Expected:R}"),
             _ => $"{Name}: {Detail}",
         };
     }

@@ -30,8 +30,8 @@ public sealed class TensorSource
             string name = modernName?.Invoke(stored) ?? stored;
             if (!_account.StoredNames.TryAdd(name, stored) && !TensorBytes.AreEqual(tensors, stored, _account.StoredNames[name]))
             {
-                throw new DvpException(
-                    $"{tensors.Origin}: tensors {_account.StoredNames[name]} and {stored} are both {name} and differ; the file is not usable as it is.");
+                throw new DvpException($"{tensors.Origin}: tensors {_account.StoredNames[name]} and {stored} are both {name} and differ; "
+                    + "the file is not usable as it is.");
             }
         }
     }
@@ -85,7 +85,8 @@ public sealed class TensorSource
         ReadOnlySpan<int> found = _account.Tensors.ShapeOf(stored);
         if (!Fits(found, shape))
         {
-            _account.MisShaped.Add($"{full} is {TensorShape.Format(found)}, must be {TensorShape.Format(shape).Replace("-1", "any", StringComparison.Ordinal)}");
+            string needed = TensorShape.Format(shape).Replace("-1", "any", StringComparison.Ordinal);
+            _account.MisShaped.Add($"{full} is {TensorShape.Format(found)}, must be {needed}");
             return new Weight(_account.Tensors, full, null, shape);
         }
 
@@ -125,7 +126,8 @@ public sealed class TensorSource
         }
 
         _account.Used.Add(_prefix + copy);
-        if (_account.StoredNames.TryGetValue(_prefix + original, out string? other) && !TensorBytes.AreEqual(_account.Tensors, stored, other))
+        if (_account.StoredNames.TryGetValue(_prefix + original, out string? other)
+            && !TensorBytes.AreEqual(_account.Tensors, stored, other))
         {
             _account.Untied.Add($"{_prefix}{copy} is not equal to {_prefix}{original}");
         }
@@ -177,7 +179,7 @@ public sealed class TensorSource
     {
         if (names.Count > 0)
         {
-            string more = names.Count > ListedNames ? string.Create(CultureInfo.InvariantCulture, $" and {names.Count - ListedNames} more") : "";
+            string more = names.Count > ListedNames ? FormattableString.Invariant($" and {names.Count - ListedNames} more") : "";
             parts.Add(string.Create(CultureInfo.InvariantCulture,
                 $"{names.Count} {(names.Count == 1 ? "tensor" : "tensors")} {what} ({string.Join(", ", names.Take(ListedNames))}{more})"));
         }

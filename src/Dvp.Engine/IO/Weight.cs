@@ -55,16 +55,17 @@ public sealed class Weight
         Check(ElementType.F32, MemoryMarshal.AsBytes(destination), 0);
     }
 
-    /// <summary>Reads the values in a floating-point type of the caller's choice; the stored bytes themselves where it is the same.</summary>
+    /// <summary>Reads the values in a floating-point type of the caller's choice; the stored bytes where it is the same.</summary>
     /// <param name="type">F32, BF16, F16 or F64.</param>
     /// <param name="destination">Count elements of the type.</param>
-    /// <exception cref="DvpException">A value is NaN or infinite (also by a narrower type's range), or the tensor holds integers.</exception>
+    /// <exception cref="DvpException">A value is NaN, infinite or beyond the type's range, or the tensor holds integers.</exception>
     public void Read(ElementType type, Span<byte> destination)
     {
         int size = type.Size();
         if (destination.Length != Count * size)
         {
-            throw new ArgumentException($"Weight {Name} takes {Count * size} bytes as {type}, the destination has {destination.Length}.", nameof(destination));
+            throw new ArgumentException(
+                $"Weight {Name} takes {Count * size} bytes as {type}, the destination has {destination.Length}.", nameof(destination));
         }
 
         if (_stored is null)
@@ -101,7 +102,8 @@ public sealed class Weight
         {
             string file = _tensors is WeightFiles files ? files.FileOf(_stored!) : _tensors.Origin;
             string position = string.Join(", ", TensorShape.Coordinates(Shape, start + at));
-            throw new DvpException($"{file}: tensor {_stored} is not finite at [{position}] (read as {type}); the weights are damaged or need a wider type.");
+            throw new DvpException($"{file}: tensor {_stored} is not finite at [{position}] (read as {type}); "
+                + "the weights are damaged or need a wider type.");
         }
     }
 }

@@ -129,7 +129,8 @@ public sealed class WeightFiles : ITensorSet, IMappedTensors, IDisposable
         string[] missing = [.. shards.Where(s => !File.Exists(Path.Combine(folder, s)))];
         if (missing.Length > 0)
         {
-            throw new DvpException($"{folder} lacks {string.Join(", ", missing)}, which {Path.GetFileName(index)} lists; get the missing files.");
+            throw new DvpException(
+                $"{folder} lacks {string.Join(", ", missing)}, which {Path.GetFileName(index)} lists; get the missing files.");
         }
 
         foreach (string shard in shards)
@@ -140,12 +141,13 @@ public sealed class WeightFiles : ITensorSet, IMappedTensors, IDisposable
         string[] broken = [.. map.Where(m => !_files[m.Value].Contains(m.Key)).Select(m => $"{m.Key} in {m.Value}")];
         if (broken.Length > 0)
         {
-            throw new DvpException($"{index} does not fit its files: there is no tensor {string.Join(", no ", broken)}; get all files from one place.");
+            throw new DvpException(
+                $"{index} does not fit its files: there is no tensor {string.Join(", no ", broken)}; get all files from one place.");
         }
 
         foreach ((string shard, SafetensorsFile file) in _files)
         {
-            // A tensor that the index does not list is part of the set too, so that a strict load sees it; the index decides between copies.
+            // A tensor that the index does not list is part of the set too: a strict load is to see it. The index chooses between copies.
             foreach (string name in file.Names)
             {
                 if (!map.TryGetValue(name, out string? chosen) ? _byName.TryAdd(name, file) : chosen == shard)
@@ -159,19 +161,16 @@ public sealed class WeightFiles : ITensorSet, IMappedTensors, IDisposable
 
     private static Dictionary<string, string> ReadIndex(string index)
     {
-        JsonRead json = JsonRead.File(index);
-        if (!json.Has("weight_map"))
-        {
-            throw new DvpException($"{index}: weight_map is missing; it must list the file of every tensor.");
-        }
-
+        ConfigFile json = ConfigFile.Load(index);
+        ConfigFile listed = json.Section("weight_map")
+            ?? throw json.Error("weight_map", "is missing; it must list the file of every tensor");
         Dictionary<string, string> map = new(StringComparer.Ordinal);
-        foreach (JsonProperty property in json.Object("weight_map").Element.EnumerateObject())
+        foreach (JsonProperty property in listed.Root.EnumerateObject())
         {
             string? file = property.Value.ValueKind == JsonValueKind.String ? property.Value.GetString() : null;
-            if (string.IsNullOrEmpty(file) || file != Path.GetFileName(file) || file is "." or ".." || file.Contains('\\', StringComparison.Ordinal))
+            if (file is null or "" or "." or ".." || file.AsSpan().IndexOfAny('/', '\\') >= 0)
             {
-                throw new DvpException($"{index}: weight_map of {property.Name} must be the name of a file in the same folder, found {property.Value.GetRawText()}.");
+                throw listed.Error(property.Name, $"must be the name of a file in the same folder, found {property.Value.GetRawText()}");
             }
 
             map.Add(property.Name, file);

@@ -40,7 +40,8 @@ public sealed class CompareRulesTests
     public void The_source_of_a_tensor_chooses_the_rule()
     {
         CompareRules rules = Parse("""
-            {"resized.* from `decoded`": "exact", "resized.* from the file": {"max_abs": 5, "mean_abs": 0.45}, "decoded": "exact against decoded (first) or other"}
+            {"resized.* from `decoded`": "exact", "resized.* from the file": {"max_abs": 5, "mean_abs": 0.45},
+             "decoded": "exact against decoded (first) or other"}
             """);
         Assert.Equal(CompareKind.Exact, rules.Find("resized.24", "decoded")!.Kind);
         Assert.Equal(5, rules.Find("resized.24", "the file")!.LargestDifference);
@@ -90,17 +91,20 @@ public sealed class CompareRulesTests
             {
                 string folder = Fixtures.Path(name);
                 string expected = Path.Combine(folder, "expected.safetensors");
-                if (!File.Exists(expected) || !File.ReadAllText(Path.Combine(folder, "case.json")).Contains("\"compare\"", StringComparison.Ordinal))
+                string text = File.ReadAllText(Path.Combine(folder, "case.json"));
+                if (!File.Exists(expected) || !text.Contains("\"compare\"", StringComparison.Ordinal))
                 {
                     continue;
                 }
 
                 CompareRules rules = CompareRules.Load(folder);
                 using SafetensorsFile file = new(expected);
-                foreach (string tensor in file.Names.Where(n => !n.StartsWith("resized_uncropped", StringComparison.Ordinal) && n != "decoded_high_byte"))
+                foreach (string tensor in file.Names)
                 {
-                    Assert.True(rules.Find(tensor) is not null || rules.Find(tensor, "decoded") is not null || rules.Find(tensor, "resized.24") is not null,
-                        $"{name}: no rule for {tensor}");
+                    // Of these two the README speaks, not the rules.
+                    bool inReadme = tensor.StartsWith("resized_uncropped", StringComparison.Ordinal) || tensor == "decoded_high_byte";
+                    CompareRule? rule = rules.Find(tensor) ?? rules.Find(tensor, "decoded") ?? rules.Find(tensor, "resized.24");
+                    Assert.True(inReadme || rule is not null, $"{name}: no rule for {tensor}");
                     tensors++;
                 }
             }
@@ -109,5 +113,6 @@ public sealed class CompareRulesTests
         Assert.True(tensors > 2000, $"only {tensors} tensors");
     }
 
-    internal static CompareRules Parse(string compare) => CompareRules.Parse(Encoding.UTF8.GetBytes($"{{\"compare\": {compare}}}"), "case.json");
+    internal static CompareRules Parse(string compare) =>
+        CompareRules.Parse(Encoding.UTF8.GetBytes($"{{\"compare\": {compare}}}"), "case.json");
 }

@@ -21,7 +21,8 @@ public sealed class ElementConversionTests
         {
             float expected = (float)BitConverter.UInt16BitsToHalf(s_patterns[i]);
             ElementConversion.WidenFloat16(s_patterns.AsSpan(i, 1), one);
-            Assert.True(SameOrNaN(expected, vector[i]) && SameOrNaN(expected, one[0]), $"{i:x4}: {vector[i]}, {one[0]}, expected {expected}");
+            bool same = SameOrNaN(expected, vector[i]) && SameOrNaN(expected, one[0]);
+            Assert.True(same, $"{i:x4}: {vector[i]}, {one[0]}, expected {expected}");
         }
     }
 

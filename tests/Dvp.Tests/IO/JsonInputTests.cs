@@ -66,7 +66,8 @@ public sealed class JsonInputTests : IDisposable
     [Fact]
     public void A_missing_file_says_what_was_looked_for()
     {
-        Assert.Contains("questions.json does not exist, nor does questions.json.gz or a .zip beside it", Error("questions.json"), StringComparison.Ordinal);
+        string message = Error("questions.json");
+        Assert.Contains("questions.json does not exist, nor does questions.json.gz or a .zip beside it", message, StringComparison.Ordinal);
         Assert.Contains("does not exist", Error("no/such/folder.json"), StringComparison.Ordinal);
     }
 

@@ -36,23 +36,36 @@ public sealed class SafetensorsFileTests : IDisposable
     [InlineData("[1,2]", 0, "does not begin with an object")]
     [InlineData(" {}", 0, "does not begin with an object")]
     [InlineData("{} {}", 0, "not valid JSON")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "tensor a appears twice")]
-    [InlineData("{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, "tensor a has the dtype F8_E4M3, which is not supported")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+        + "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+        16, "tensor a appears twice")]
+    [InlineData("{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[0,2]}}",
+        2, "tensor a has the dtype F8_E4M3, which is not supported")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, "shape of tensor a must hold whole numbers")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8, "shape of tensor a must hold whole numbers")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[1e99],\"data_offsets\":[0,8]}}", 8, "shape of tensor a must hold whole numbers")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2000000000,2000000000,2000000000],\"data_offsets\":[0,8]}}", 8, "tensor a is larger than any memory")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,8]}}", 8, "tensor a is larger than any memory")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "tensor a has 8 bytes of data, but F32 [3] takes 12")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2000000000,2000000000,2000000000],\"data_offsets\":[0,8]}}",
+        8, "tensor a is larger than any memory")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,8]}}",
+        8, "tensor a is larger than any memory")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
+        8, "tensor a has 8 bytes of data, but F32 [3] takes 12")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, "data_offsets of tensor a end at 0")]
-    [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[7],\"data_offsets\":[9223372036854775800,9223372036854775807]}}", 8, "data_offsets of tensor a lie outside any file")]
+    [InlineData("{\"a\":{\"dtype\":\"U8\",\"shape\":[7],\"data_offsets\":[9223372036854775800,9223372036854775807]}}",
+        8, "data_offsets of tensor a lie outside any file")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, "the file is truncated: tensor a ends")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, "the last 1 bytes belong to no tensor")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, "tensors a and b overlap")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[12,20]}}", 20, "4 bytes before tensor b belong to no tensor")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+        + "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+        12, "tensors a and b overlap")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+        + "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[12,20]}}",
+        20, "4 bytes before tensor b belong to no tensor")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 0, "tensor a lacks its dtype, its shape or its two data_offsets")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, "tensor a lacks its dtype, its shape or its two data_offsets")]
-    [InlineData("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "tensor a has a repeated or wrong dtype")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}",
+        8, "tensor a lacks its dtype, its shape or its two data_offsets")]
+    [InlineData("{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,8]}}",
+        8, "tensor a has a repeated or wrong dtype")]
     [InlineData("{\"a\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "tensor a has a repeated or wrong dtype")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, "shape of tensor a is not a list")]
     [InlineData("{\"a\":7}", 0, "the entry of tensor a is not an object")]
@@ -122,7 +135,8 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void An_empty_tensor_a_scalar_and_unaligned_data_are_read()
     {
-        string header = "{\"e\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[1,1]},\"u\":{\"dtype\":\"BOOL\",\"shape\":[],\"data_offsets\":[0,1]},"
+        string header = "{\"e\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[1,1]},"
+            + "\"u\":{\"dtype\":\"BOOL\",\"shape\":[],\"data_offsets\":[0,1]},"
             + "\"f\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[1,5],\"later\":{\"x\":[1]}}}\n ";
         string path = WriteRaw((ulong)header.Length, header, 5);
         using SafetensorsFile file = new(path);

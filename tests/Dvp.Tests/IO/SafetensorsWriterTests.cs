@@ -27,7 +27,9 @@ public sealed class SafetensorsWriterTests : IDisposable
             {
                 string path = _folder[Guid.NewGuid().ToString("N")];
                 Dictionary<string, byte[]> bytes = tensors.ToDictionary(t => t.Key, t => RandomBytes(t.Value));
-                SafetensorsWriter.Write(path, tensors.Select(t => TensorContent.FromBytes(t.Key, t.Value.Type, t.Value.Shape, bytes[t.Key])), metadata);
+                IEnumerable<TensorContent> contents =
+                    tensors.Select(t => TensorContent.FromBytes(t.Key, t.Value.Type, t.Value.Shape, bytes[t.Key]));
+                SafetensorsWriter.Write(path, contents, metadata);
                 using (SafetensorsFile file = new(path))
                 {
                     Assert.Equal(metadata, file.Metadata);
@@ -95,7 +97,7 @@ public sealed class SafetensorsWriterTests : IDisposable
         byte[] before = File.ReadAllBytes(_folder["f"]);
         TensorContent large = TensorContent.FromFloats("b", [100_000], new float[100_000]);
         DvpException e = Assert.Throws<DvpException>(
-            () => AtomicFile.Write(_folder["f"], s => SafetensorsWriter.Write(s, [large]), path => new FullDiskStream(path, capacity: 1000)));
+            () => AtomicFile.Write(_folder["f"], s => SafetensorsWriter.Write(s, [large]), path => new FullDiskStream(path, 1000)));
         Assert.Contains("f was not written: the disk is full", e.Message, StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(_folder["f"]));
         Assert.Equal(["f"], _folder.FileNames);

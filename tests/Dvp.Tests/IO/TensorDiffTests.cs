@@ -46,7 +46,8 @@ public sealed class TensorDiffTests : IDisposable
         string[] names = [.. report.Tensors.Select(t => t.Name)];
         string[] states = [.. names.TakeWhile(n => !n.StartsWith("gradients", StringComparison.Ordinal))];
         string[] above = [.. states.Where(n => n.StartsWith("hidden_states", StringComparison.Ordinal)).Skip(2)];
-        Assert.Equal(["hidden_states.0", "hidden_states.1", "prompt_attention", "prompt", "inserted", .. above, "output_state", "logits", "loss"], states);
+        string[] prompt = ["prompt_attention", "prompt", "inserted"];
+        Assert.Equal(["hidden_states.0", "hidden_states.1", .. prompt, .. above, "output_state", "logits", "loss"], states);
         Assert.StartsWith("gradients.head.", names[states.Length], StringComparison.Ordinal);
         Assert.All(names[states.Length..], n => Assert.StartsWith("gradients.", n, StringComparison.Ordinal));
         Assert.True(Array.IndexOf(names, "gradients.adapters.4.down.weight") < Array.IndexOf(names, "gradients.adapters.1.down.weight"));
@@ -55,7 +56,8 @@ public sealed class TensorDiffTests : IDisposable
     [Fact]
     public void Numbers_in_names_count_by_value()
     {
-        string[] names = ["hidden_states.10", "hidden_states.2", "logits", "embeddings", "gradients.x", "loss", "x.layer.11.w", "x.layer.2.w"];
+        string[] names =
+            ["hidden_states.10", "hidden_states.2", "logits", "embeddings", "gradients.x", "loss", "x.layer.11.w", "x.layer.2.w"];
         Assert.Equal(["embeddings", "hidden_states.2", "hidden_states.10", "x.layer.2.w", "x.layer.11.w", "logits", "loss", "gradients.x"],
             names.Order(new ExecutionOrder(null)));
     }
@@ -131,7 +133,9 @@ public sealed class TensorDiffTests : IDisposable
         TensorArchive b = new();
         a.Add("decoded", [0, 0, 0, 9, 9, 9, 50, 50, 50, 50, 50, 50], 1, 4, 3);
         b.Add("decoded", new byte[12], 1, 4, 3);
-        CompareRule rule = CompareRulesTests.Parse("""{"*": {"max_abs": 9, "mean_abs": 99, "max_abs_in_the_two_right_hand_columns": 50}}""").Find("decoded")!;
+        CompareRules rules = CompareRulesTests.Parse(
+            """{"*": {"max_abs": 9, "mean_abs": 99, "max_abs_in_the_two_right_hand_columns": 50}}""");
+        CompareRule rule = rules.Find("decoded")!;
         Assert.False(TensorDiff.CompareOne("decoded", a, b, rule).IsFailure);
         Assert.True(TensorDiff.CompareOne("decoded", a, b, rule with { LargestDifference = 8 }).IsFailure);
         Assert.True(TensorDiff.CompareOne("decoded", a, b, rule with { LargestDifferenceInLastColumns = 49 }).IsFailure);
@@ -165,7 +169,8 @@ public sealed class TensorDiffTests : IDisposable
         b.Add("gradients.linear_q.bias", [-30f], 1);
         a.Add("gradients.linear_q.bias", [-30f], 1);
         CompareRules rules = CompareRulesTests.Parse("""
-            {"*": {"rtol": 1e-5, "linear_k.bias": "exact gradient is zero: |g| <= 1e-5 * max|gradients.linear_q.bias|, or 1e-5 where that too is zero"}}
+            {"*": {"rtol": 1e-5,
+                   "linear_k.bias": "exact gradient is zero: |g| <= 1e-5 * max|gradients.linear_q.bias|, or 1e-5 where that too is zero"}}
             """);
         Assert.True(TensorDiff.Compare(a, b, rules).Passed);
         a.Floats("gradients.linear_k.bias")[0] = 4e-4f;

@@ -29,7 +29,8 @@ public sealed class TensorSourceTests : IDisposable
     [Fact]
     public void Everything_that_does_not_fit_is_one_error()
     {
-        TensorSource source = new(Archive("a", "b", "c", "d", "pooler.weight", "layer.3.position_ids", "tied"), accepted: ["pooler.*", "*.position_ids"]);
+        TensorArchive archive = Archive("a", "b", "c", "d", "pooler.weight", "layer.3.position_ids", "tied");
+        TensorSource source = new(archive, accepted: ["pooler.*", "*.position_ids"]);
         Assert.Equal([0f, 0f], source.Required("missing.one", 2).ToFloats());
         Assert.Empty(source.Required("missing.two", -1).ToFloats());
         source.Required("a", 2);
@@ -66,7 +67,8 @@ public sealed class TensorSourceTests : IDisposable
         source.Required("norm.weight", 2);
         source.Finish();
         archive.Add("norm.weight", [1f, 3f], 2);
-        Expect.Error("tensors bert.norm.gamma and norm.weight are both norm.weight and differ", () => new TensorSource(archive, WeightNames.Modern("bert.")));
+        Expect.Error("tensors bert.norm.gamma and norm.weight are both norm.weight and differ",
+            () => new TensorSource(archive, WeightNames.Modern("bert.")));
     }
 
     [Theory]
@@ -127,8 +129,7 @@ public sealed class TensorSourceTests : IDisposable
         archive.Save(_folder["model.safetensors"]);
         using WeightFiles files = WeightFiles.Open(_folder.Root);
         Weight weight = new TensorSource(files).Required("w", 7, 11);
-        DvpException e = Assert.Throws<DvpException>(() => weight.ToFloats());
-        Assert.Contains(Path.Combine(_folder.Root, "model.safetensors") + ": tensor w is not finite at [6, 4]", e.Message, StringComparison.Ordinal);
+        Expect.Error(Path.Combine(_folder.Root, "model.safetensors") + ": tensor w is not finite at [6, 4]", () => weight.ToFloats());
         foreach (ElementType target in (ElementType[])[ElementType.F32, ElementType.BF16, ElementType.F16, ElementType.F64])
         {
             Assert.Throws<DvpException>(() => weight.Read(target, new byte[77 * target.Size()]));
@@ -153,7 +154,8 @@ public sealed class TensorSourceTests : IDisposable
         Gen.Select(Gen.Int[1, 70], Gen.Int[0, 69], Gen.Int[0, 3]).Sample((length, at, kind) =>
         {
             ElementType type = ((ElementType[])[ElementType.F32, ElementType.BF16, ElementType.F16, ElementType.F64])[kind];
-            float[] values = [.. Enumerable.Range(0, length).Select(i => i == at ? float.NaN : i == at + 3 ? float.PositiveInfinity : i % 2 == 0 ? -60000f : 0)];
+            float[] values = [.. Enumerable.Range(0, length).Select(i => i % 2 == 0 ? -60000f : 0)];
+            values.AsSpan(Math.Min(at, length)).Fill(float.NegativeInfinity);
             byte[] bytes = new byte[length * type.Size()];
             ElementConversion.FromFloats(values, type, bytes);
             return FiniteCheck.FirstNotFinite(type, bytes) == (at < length ? at : -1);

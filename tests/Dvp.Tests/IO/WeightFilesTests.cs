@@ -1,4 +1,3 @@
-using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.IO;
 using Dvp.Engine.Tensors;
@@ -18,7 +17,7 @@ public sealed class WeightFilesTests : IDisposable
         string model = Path.Combine(Fixtures.Path("bert/mlm-sharded"), "model");
         using WeightFiles weights = WeightFiles.Open(model);
         Assert.Equal(8, weights.FilePaths.Count);
-        string[] names = [.. JsonRead.File(Path.Combine(model, "model.safetensors.index.json")).Object("weight_map").Keys];
+        string[] names = [.. ConfigFile.Load(Path.Combine(model, "model.safetensors.index.json")).Section("weight_map")!.Keys];
         Assert.Equal(names.Order(StringComparer.Ordinal), weights.Names.Order(StringComparer.Ordinal));
         foreach (string name in names)
         {
@@ -77,9 +76,9 @@ public sealed class WeightFilesTests : IDisposable
     [InlineData("{}", "weight_map is missing")]
     [InlineData("{\"weight_map\": {}}", "lists no tensor")]
     [InlineData("{\"weight_map\": 7}", "weight_map must be an object, found 7")]
-    [InlineData("{\"weight_map\": {\"a\": 7}}", "weight_map of a must be the name of a file")]
-    [InlineData("{\"weight_map\": {\"a\": \"../1.safetensors\"}}", "weight_map of a must be the name of a file in the same folder")]
-    [InlineData("{\"weight_map\": {\"a\": \"..\"}}", "weight_map of a must be the name of a file in the same folder")]
+    [InlineData("{\"weight_map\": {\"a\": 7}}", "weight_map.a must be the name of a file")]
+    [InlineData("{\"weight_map\": {\"a\": \"../1.safetensors\"}}", "weight_map.a must be the name of a file in the same folder")]
+    [InlineData("{\"weight_map\": {\"a\": \"..\"}}", "weight_map.a must be the name of a file in the same folder")]
     [InlineData("{\"weight_map\": {\"a\": \"1\", \"a\": \"2\"}}", "not valid JSON")]
     public void A_damaged_index_is_an_error(string json, string message)
     {
@@ -128,7 +127,7 @@ public sealed class WeightFilesTests : IDisposable
         string expected = Fingerprint.OfModel(sharded);
         Assert.Matches("^sha256:[0-9a-f]{64}$", expected);
         Assert.Equal(expected, Fingerprint.OfModel(whole));
-        Assert.Equal(expected, Fingerprint.OfModel(JsonRead.File(Path.Combine(whole, "config.json")), archive));
+        Assert.Equal(expected, Fingerprint.OfModel(ConfigFile.Load(Path.Combine(whole, "config.json")), archive));
 
         string first = archive.Names.First(n => archive.ShapeOf(n).Length == 2);
         archive.Floats(first)[^1] = BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(archive.Floats(first)[^1]) ^ 1);
@@ -145,7 +144,8 @@ public sealed class WeightFilesTests : IDisposable
     [InlineData("""{"a": 1, "b": {"x": [1, "é"], "transformers_version": "5"}}""", false)]
     public void The_fingerprint_of_a_configuration_ignores_layout_only(string json, bool same)
     {
-        string Of(string text) => Fingerprint.OfModel(JsonRead.Parse(System.Text.Encoding.UTF8.GetBytes(text), "config.json"), new TensorArchive());
+        static string Of(string text) =>
+            Fingerprint.OfModel(ConfigFile.Parse("config.json", System.Text.Encoding.UTF8.GetBytes(text)), new TensorArchive());
         Assert.Equal(same, Of("""{"a":1,"b":{"x":[1,"é"]}}""") == Of(json));
     }
 
@@ -185,7 +185,7 @@ public sealed class WeightFilesTests : IDisposable
     }
 
     private void Index(string map) =>
-        File.WriteAllText(_folder["model.safetensors.index.json"], string.Create(CultureInfo.InvariantCulture, $"{{\"weight_map\": {map}}}"));
+        File.WriteAllText(_folder["model.safetensors.index.json"], $"{{\"weight_map\": {map}}}");
 
     private string OpenError() => Assert.Throws<DvpException>(() => WeightFiles.Open(_folder.Root)).Message;
 }
