@@ -32,7 +32,10 @@ public static class Philox
     /// <param name="key">The seed.</param>
     public static PhiloxBlock Block(PhiloxBlock counter, ulong key) => Block(counter, (uint)key, (uint)(key >> 32), Rounds);
 
-    /// <summary>The four words of one counter after a given number of rounds (7 is the fewest that passes statistical tests, 10 the default).</summary>
+    /// <summary>
+    /// The four words of one counter after a given number of rounds (7 is the fewest that passes statistical tests, 10 the
+    /// default).
+    /// </summary>
     /// <param name="counter">Counter words 0 to 3.</param>
     /// <param name="key0">Key word 0.</param>
     /// <param name="key1">Key word 1.</param>

@@ -90,7 +90,9 @@ public sealed class SeededRandom
         return (int)(product >> 32);
     }
 
-    /// <summary>A standard normal number (Box and Muller 1958; one of the pair is dropped, so that the position is the whole state).</summary>
+    /// <summary>
+    /// A standard normal number (Box and Muller 1958; one of the pair is dropped, so that the position is the whole state).
+    /// </summary>
     public double NextNormal()
     {
         double radius = Math.Sqrt(-2.0 * Math.Log(1.0 - NextDouble()));

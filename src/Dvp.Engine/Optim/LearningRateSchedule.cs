@@ -26,7 +26,8 @@ public sealed record LearningRateSchedule
     {
         if (!(rate >= 0) || !(end >= 0) || !(warmup >= 0) || !(length >= 0) || !(power > 0))
         {
-            throw new DvpException($"Learning rate {rate}, end {end}, warm-up {warmup}, length {length} and power {power} must not be negative.");
+            throw new DvpException(
+                $"Learning rate {rate}, end {end}, warm-up {warmup}, length {length} and power {power} must not be negative.");
         }
 
         (Decay, Rate, EndRate, Warmup, Length, Power) = (decay, rate, end, warmup, length, power);
@@ -81,7 +82,10 @@ public sealed record LearningRateSchedule
     public static LearningRateSchedule CosineByEpoch(double rate, double epochs, double warmupEpochs, double endRate = 0) =>
         new(RateDecay.Cosine, rate, endRate, warmupEpochs, epochs, 1);
 
-    /// <summary>Steps of a warm-up given as the published settings do: below 1 a fraction of all steps, rounded down; from 1 on a number of steps.</summary>
+    /// <summary>
+    /// Steps of a warm-up given as the published settings do: below 1 a fraction of all steps, rounded down; from 1 on a number of
+    /// steps.
+    /// </summary>
     /// <param name="warmup">Fraction or number.</param>
     /// <param name="steps">All steps.</param>
     public static int WarmupSteps(double warmup, int steps) => warmup < 1 ? (int)(warmup * steps) : (int)warmup;

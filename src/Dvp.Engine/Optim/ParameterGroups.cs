@@ -9,10 +9,15 @@ public enum TrainingMode
     /// <summary>DVP without adapters: everything but the visual encoder trains.</summary>
     Full,
 
-    /// <summary>The search for K: every layer owns a prompt. The language model trains (BERT, T5), or its adapters where it has some (LLaMA).</summary>
+    /// <summary>
+    /// The search for K: every layer owns a prompt. The language model trains (BERT, T5), or its adapters where it has some
+    /// (LLaMA).
+    /// </summary>
     Search,
 
-    /// <summary>The baseline that sees no picture: no prompt, no type embedding; the language model or its adapters, and the head.</summary>
+    /// <summary>
+    /// The baseline that sees no picture: no prompt, no type embedding; the language model or its adapters, and the head.
+    /// </summary>
     TextOnly,
 }
 
@@ -36,7 +41,8 @@ public readonly record struct ParameterGroup(bool Trains, float RateMultiplier, 
 /// The published rules that sort parameters by name into trained and frozen, decayed and not, with the head's own learning rate.
 /// </summary>
 /// <remarks>
-/// <para>Names are those of the Hugging Face model without a leading <c>bert.</c>, and DVP's own (<c>prompt.</c>, <c>adapters.</c>, <c>head.</c>...).</para>
+/// <para>Names are those of the Hugging Face model without a leading <c>bert.</c>, and DVP's own (<c>prompt.</c>, <c>adapters.</c>,
+/// <c>head.</c>...).</para>
 /// <para>Frozen with adapters: the language model's embeddings (their norm too), attention and feed-forward. Its norms from the first
 /// layer on train, and so does BERT's pooler, which nothing reads. <c>search.alphas</c> counts as trained but never gets a gradient.</para>
 /// <para>The rules are by substring, with their surprises: T5's <c>relative_attention_bias.weight</c> contains <c>bias</c> and is not
@@ -44,7 +50,8 @@ public readonly record struct ParameterGroup(bool Trains, float RateMultiplier, 
 /// </remarks>
 public sealed record ParameterGroups
 {
-    private static readonly string[] s_languageModel = ["embeddings.", "encoder.", "decoder.", "pooler.", "shared.", "model.", "lm_head.", "cls."];
+    private static readonly string[] s_languageModel =
+        ["embeddings.", "encoder.", "decoder.", "pooler.", "shared.", "model.", "lm_head.", "cls."];
     private static readonly string[] s_visualEncoder = ["vision_model."];
     private static readonly string[] s_picture =
         ["prompt.", "token_type_embeddings.", "visual_projection.", "search.", "image_params", "image_projection.", "modality_embedding."];
@@ -62,7 +69,8 @@ public sealed record ParameterGroups
         Adapters = adapters ?? mode == TrainingMode.Adapter;
         if ((mode == TrainingMode.Adapter && !Adapters) || (mode == TrainingMode.Full && Adapters))
         {
-            throw new DvpException($"Training mode {mode} {(Adapters ? "excludes" : "needs")} adapters: choose the other mode or change the adapters.");
+            throw new DvpException(
+                $"Training mode {mode} {(Adapters ? "excludes" : "needs")} adapters: choose the other mode or change the adapters.");
         }
     }
 
@@ -123,8 +131,10 @@ public sealed record ParameterGroups
             return false;
         }
 
-        return name.StartsWith("pooler.", StringComparison.Ordinal) || Array.Exists(s_norms, s => name.Contains(s, StringComparison.Ordinal));
+        return name.StartsWith("pooler.", StringComparison.Ordinal)
+            || Array.Exists(s_norms, s => name.Contains(s, StringComparison.Ordinal));
     }
 
-    private static bool StartsWithAny(string name, string[] prefixes) => Array.Exists(prefixes, p => name.StartsWith(p, StringComparison.Ordinal));
+    private static bool StartsWithAny(string name, string[] prefixes) =>
+        Array.Exists(prefixes, p => name.StartsWith(p, StringComparison.Ordinal));
 }

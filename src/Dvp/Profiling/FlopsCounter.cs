@@ -63,7 +63,10 @@ internal sealed class FlopsCounter(int weightBytes, int activationBytes, bool tr
     /// <param name="gradientShare">Backward FLOPs over forward ones: 2 where both operands of each product want a gradient.</param>
     /// <param name="backwardElements">Read and written backward.</param>
     internal void Product(FlopsPart part, string op, long flops, long elements, int gradientShare, long backwardElements) => Add(
-        part, op, flops, elements * activationBytes, training ? gradientShare * flops : 0, training && gradientShare > 0 ? backwardElements * activationBytes : 0, 0, 0);
+        part, op, flops, elements * activationBytes,
+        training ? gradientShare * flops : 0,
+        training && gradientShare > 0 ? backwardElements * activationBytes : 0,
+        0, 0);
 
     /// <summary>Element-wise work or a copy: bytes, no FLOPs.</summary>
     /// <param name="part">The part.</param>

@@ -68,7 +68,9 @@ public static class FlopsModel
             ?? throw new DvpException("The DVP has no insertion layer yet: give one.");
         if (batch < 1 || text < 1 || (kind != PromptKind.None && (layer < 0 || layer >= layers || visual < 1)))
         {
-            throw new DvpException($"Batch {batch}, {text} text tokens, {visual} visual tokens and layer {layer}: sizes must be positive and the layer in [0, {layers}).");
+            throw new DvpException(
+                $"Batch {batch}, {text} text tokens, " +
+                $"{visual} visual tokens and layer {layer}: sizes must be positive and the layer in [0, {layers}).");
         }
 
         FlopsCounter counter = new(settings.WeightBytes, settings.ActivationBytes, settings.Training);
@@ -108,7 +110,10 @@ public static class FlopsModel
         return new FlopsTable(Title(settings, kind, layer), batch, counter.Rows);
     }
 
-    /// <summary>The forms that <c>dvp flops</c> sets side by side: DVP absorbed, DVP with keys and values projected, all visual tokens, mean-pooled, text only.</summary>
+    /// <summary>
+    /// The forms that <c>dvp flops</c> sets side by side: DVP absorbed, DVP with keys and values projected, all visual tokens,
+    /// mean-pooled, text only.
+    /// </summary>
     /// <param name="settings">Model, sizes, options; kind and absorption are set for each form.</param>
     public static IReadOnlyList<FlopsTable> CountForms(FlopsSettings settings) =>
     [
@@ -125,7 +130,8 @@ public static class FlopsModel
     /// <returns>With the text's states below each K computed once for all, and with a whole pass for each.</returns>
     public static (long SharedPrefix, long WholePasses) ScoreLayers(FlopsSettings settings, ReadOnlySpan<int> layers)
     {
-        FlopsSettings scoring = settings with { Training = false, Vision = null, VisualTokens = settings.VisualTokens ?? settings.Vision?.Tokens };
+        int? visual = settings.VisualTokens ?? settings.Vision?.Tokens;
+        FlopsSettings scoring = settings with { Training = false, Vision = null, VisualTokens = visual };
         long prefix = 0;
         long rest = 0;
         long whole = 0;
@@ -185,14 +191,19 @@ public static class FlopsModel
                 long vectors = (queries * m) + (perHead * v);
                 counter.WeightedProduct(part, "absorb keys", projection, vectors, (m * v) + m, trains: true, flows: true);
                 counter.Product(
-                    part, "scores and mixture", 4 * perHead * n * v, (batch * n * v) + (perHead * (n + (2 * v))), 1, (batch * n * v) + (perHead * (n + (4 * v))));
+                    part, "scores and mixture", 4 * perHead * n * v,
+                    (batch * n * v) + (perHead * (n + (2 * v))),
+                    1,
+                    (batch * n * v) + (perHead * (n + (4 * v))));
                 counter.WeightedProduct(part, "absorb values", projection, vectors, (m * v) + m, trains: true, flows: true);
             }
             else
             {
                 counter.Linear(part, "key projection", batch * n, v, m, trains: true, flows: false);
                 counter.Linear(part, "value projection", batch * n, v, m, trains: true, flows: false);
-                counter.Product(part, "attention", 4 * queries * n * m, (2 * batch * n * m) + (2 * queries * m), 2, (4 * batch * n * m) + (4 * queries * m));
+                counter.Product(part, "attention", 4 * queries * n * m,
+                    (2 * batch * n * m) + (2 * queries * m), 2,
+                    (4 * batch * n * m) + (4 * queries * m));
             }
 
             counter.Linear(part, "output projection", queries, m, c, trains: true, flows: true);
@@ -264,6 +275,8 @@ public static class FlopsModel
         };
         string where = kind == PromptKind.None ? string.Empty : $", K = {layer}";
         string step = settings.Training ? settings.Dvp.Adapters is null ? ", full training step" : ", adapter training step" : ", forward";
-        return form + where + step + (settings.OnlyReadRow ? string.Empty : ", all rows of the last layer") + (settings.Vision is null ? string.Empty : ", with visual encoder");
+        return form + where + step
+            + (settings.OnlyReadRow ? string.Empty : ", all rows of the last layer")
+            + (settings.Vision is null ? string.Empty : ", with visual encoder");
     }
 }

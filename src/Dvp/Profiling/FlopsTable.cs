@@ -43,7 +43,9 @@ public enum FlopsPart
 /// <param name="Parameters">Weights read.</param>
 /// <param name="TrainedParameters">Those among them that train.</param>
 public sealed record FlopsRow(
-    FlopsPart Part, string Op, int Count, long ForwardFlops, long ForwardBytes, long BackwardFlops, long BackwardBytes, long Parameters, long TrainedParameters)
+    FlopsPart Part, string Op, int Count,
+    long ForwardFlops, long ForwardBytes, long BackwardFlops, long BackwardBytes,
+    long Parameters, long TrainedParameters)
 {
     /// <summary>Forward and backward FLOPs.</summary>
     public long Flops => ForwardFlops + BackwardFlops;
@@ -104,7 +106,8 @@ public sealed record FlopsTable(string Name, int Batch, IReadOnlyList<FlopsRow> 
     /// <summary>The least time that a machine needs, op after op.</summary>
     /// <param name="flopsPerSecond">Rate of its matrix products.</param>
     /// <param name="bytesPerSecond">Rate of its memory.</param>
-    public double FloorSeconds(double flopsPerSecond, double bytesPerSecond) => Rows.Sum(r => r.FloorSeconds(flopsPerSecond, bytesPerSecond));
+    public double FloorSeconds(double flopsPerSecond, double bytesPerSecond) =>
+        Rows.Sum(r => r.FloorSeconds(flopsPerSecond, bytesPerSecond));
 
     /// <summary>The table as text of fixed columns, per sample.</summary>
     public string ToText()
@@ -116,11 +119,14 @@ public sealed record FlopsTable(string Name, int Batch, IReadOnlyList<FlopsRow> 
         text.Append(training ? $" {"backward",10} {"MB",9}" : string.Empty).Append($" {"share",6}\n");
         foreach (FlopsRow row in Rows)
         {
-            Line(text, PartName(row.Part), row.Op, row.Count.ToString(CultureInfo.InvariantCulture), row.ForwardFlops, row.ForwardBytes, row.BackwardFlops, row.BackwardBytes, training);
+            Line(
+                text, PartName(row.Part), row.Op, row.Count.ToString(CultureInfo.InvariantCulture),
+                row.ForwardFlops, row.ForwardBytes, row.BackwardFlops, row.BackwardBytes, training);
         }
 
         Line(
-            text, "total", string.Empty, string.Empty, ForwardFlops, Rows.Sum(r => r.ForwardBytes), BackwardFlops, Rows.Sum(r => r.BackwardBytes), training);
+            text, "total", string.Empty, string.Empty,
+            ForwardFlops, Rows.Sum(r => r.ForwardBytes), BackwardFlops, Rows.Sum(r => r.BackwardBytes), training);
         return text.ToString();
     }
 
@@ -169,7 +175,8 @@ public sealed record FlopsTable(string Name, int Batch, IReadOnlyList<FlopsRow> 
     };
 
     private void Line(
-        StringBuilder text, string part, string op, string count, long forward, long forwardBytes, long backward, long backwardBytes, bool training)
+        StringBuilder text, string part, string op, string count,
+        long forward, long forwardBytes, long backward, long backwardBytes, bool training)
     {
         double mega = 1e6 * Batch;
         text.Append(CultureInfo.InvariantCulture, $"{part,-14} {op,-26} {count,3} {forward / mega,10:F2} {forwardBytes / mega,9:F2}");

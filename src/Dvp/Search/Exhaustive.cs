@@ -1,6 +1,8 @@
 namespace Dvp.Search;
 
-/// <summary>Scores every layer equally often, in turn, and takes the best mean: the yardstick of the other strategies at equal cost.</summary>
+/// <summary>
+/// Scores every layer equally often, in turn, and takes the best mean: the yardstick of the other strategies at equal cost.
+/// </summary>
 public sealed class Exhaustive : LayerSearch
 {
     /// <summary>Its name.</summary>

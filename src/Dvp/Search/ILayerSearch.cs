@@ -34,7 +34,8 @@ public interface ILayerSearch
     /// <summary>Takes the scores of the layers of the last <see cref="Draw"/>.</summary>
     /// <param name="arms">The layers, as drawn.</param>
     /// <param name="scores">One score a layer, in percent; the larger the better.</param>
-    /// <exception cref="ArgumentException">The lists differ in length or are empty, a layer is outside [0, L), or a score is not finite.</exception>
+    /// <exception cref="ArgumentException">The lists differ in length or are empty, a layer is outside [0, L), or a score is not
+    /// finite.</exception>
     void Update(ReadOnlySpan<int> arms, ReadOnlySpan<double> scores);
 
     /// <summary>Everything that the next step depends on.</summary>

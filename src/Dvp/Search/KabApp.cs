@@ -12,11 +12,16 @@ public sealed record KabAppRule(double Step = 0.005, double WeightFactor = 1, in
     /// <summary>LLaMA: ten draws.</summary>
     public static KabAppRule Llama { get; } = new(Samples: 10);
 
-    /// <summary>ScienceQA: whole steps at ten times the weight, which commit to a layer within a few updates; scores are <see cref="KabApp.ScoreOfLoss"/>.</summary>
+    /// <summary>
+    /// ScienceQA: whole steps at ten times the weight, which commit to a layer within a few updates; scores are
+    /// <see cref="KabApp.ScoreOfLoss"/>.
+    /// </summary>
     public static KabAppRule ScienceQa { get; } = new(Step: 1, WeightFactor: 10, Samples: 10);
 }
 
-/// <summary>What one update of KAB-APP computed, for traces and plots. One entry a draw, but for <paramref name="Probabilities"/>.</summary>
+/// <summary>
+/// What one update of KAB-APP computed, for traces and plots. One entry a draw, but for <paramref name="Probabilities"/>.
+/// </summary>
 /// <param name="Probabilities">(L) softmax of alpha at the draw.</param>
 /// <param name="Arms">The layers drawn.</param>
 /// <param name="Scores">Their scores.</param>

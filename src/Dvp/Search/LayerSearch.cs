@@ -49,7 +49,9 @@ public abstract class LayerSearch : ILayerSearch
     {
         if (arms.Length != scores.Length || arms.IsEmpty)
         {
-            throw new ArgumentException($"{arms.Length} layers with {scores.Length} scores: a step has one score for each of at least one layer.", nameof(scores));
+            throw new ArgumentException(
+                $"{arms.Length} layers with {scores.Length} scores: a step has one score for each of at least one layer.",
+                nameof(scores));
         }
 
         for (int j = 0; j < arms.Length; j++)
@@ -78,7 +80,8 @@ public abstract class LayerSearch : ILayerSearch
         if (state.Strategy != Name || state.Layers != Layers || !RestoreValues([.. state.Values]))
         {
             throw new DvpException(
-                $"The saved search is {state.Strategy} over {state.Layers} layers, this one is {Name} over {Layers}: resume with the settings the run was started with.");
+                $"The saved search is {state.Strategy} over {state.Layers} layers, this one is {Name} over {Layers}: " +
+                "resume with the settings the run was started with.");
         }
 
         Steps = state.Steps;

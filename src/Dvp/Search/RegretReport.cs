@@ -9,14 +9,18 @@ namespace Dvp.Search;
 /// <param name="Curves">One a strategy.</param>
 public sealed record RegretReport(RegretSettings Settings, IReadOnlyList<RegretCurve> Curves)
 {
-    /// <summary>The curves as a text table: for each checkpoint and strategy the simple regret in points and the share of searches at the best layer.</summary>
+    /// <summary>
+    /// The curves as a text table: for each checkpoint and strategy the simple regret in points and the share of searches at the
+    /// best layer.
+    /// </summary>
     public string ToText()
     {
         StringBuilder text = new();
         double[] sorted = [.. Settings.Means.OrderDescending()];
         text.Append(CultureInfo.InvariantCulture, $"{sorted.Length} layers, best {100 * sorted[0]:F1} %");
         text.Append(sorted.Length > 1 ? string.Create(CultureInfo.InvariantCulture, $", next {100 * sorted[1]:F1} %") : string.Empty);
-        text.Append(CultureInfo.InvariantCulture, $"; batches of {Settings.BatchSize}, {Settings.Samples} scores a step, {Settings.Repetitions} searches\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"; batches of {Settings.BatchSize}, {Settings.Samples} scores a step, {Settings.Repetitions} searches\n");
         text.Append("regret of the layer chosen, in points (standard error), and share of searches at the best layer\n");
         text.Append(CultureInfo.InvariantCulture, $"{"steps",6}");
         foreach (RegretCurve curve in Curves)

@@ -13,11 +13,13 @@ public sealed record RegretSettings(IReadOnlyList<double> Means, int BatchSize, 
 {
     /// <summary>Twelve layers with one five points ahead: what any search must find.</summary>
     public static RegretSettings Clear { get; } =
-        new([0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.57, 0.62, 0.57, 0.56, 0.54], BatchSize: 128, Samples: 5, Steps: 300, Repetitions: 30);
+        new([0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.57, 0.62, 0.57, 0.56, 0.54],
+        BatchSize: 128, Samples: 5, Steps: 300, Repetitions: 30);
 
     /// <summary>Twelve layers with the best half a point ahead, as trained layers tend to lie.</summary>
     public static RegretSettings Close { get; } =
-        new([0.500, 0.512, 0.520, 0.527, 0.533, 0.538, 0.542, 0.545, 0.550, 0.545, 0.541, 0.530], BatchSize: 128, Samples: 5, Steps: 1000, Repetitions: 30);
+        new([0.500, 0.512, 0.520, 0.527, 0.533, 0.538, 0.542, 0.545, 0.550, 0.545, 0.541, 0.530],
+        BatchSize: 128, Samples: 5, Steps: 1000, Repetitions: 30);
 
     /// <summary>Constants of KAB-APP.</summary>
     public KabAppRule KabApp { get; init; } = KabAppRule.Default;
@@ -33,7 +35,8 @@ public sealed record RegretSettings(IReadOnlyList<double> Means, int BatchSize, 
 /// <param name="StandardError">Of <paramref name="SimpleRegret"/>.</param>
 /// <param name="BestShare">Share of the searches that would choose the best layer now.</param>
 /// <param name="MeanScoreRegret">What the layers scored so far lack to the best, in points, on average a score.</param>
-public sealed record RegretPoint(int Step, double Scores, double SimpleRegret, double StandardError, double BestShare, double MeanScoreRegret);
+public sealed record RegretPoint(
+    int Step, double Scores, double SimpleRegret, double StandardError, double BestShare, double MeanScoreRegret);
 
 /// <summary>The curve of one strategy.</summary>
 /// <param name="Strategy">Its name.</param>
@@ -62,7 +65,8 @@ public static class RegretSimulation
             throw new DvpException("Batch size, samples, steps and repetitions of a regret table must be positive.");
         }
 
-        int[] checkpoints = settings.Checkpoints is { } given ? [.. given.Where(c => c >= 1 && c <= settings.Steps)] : Spaced(settings.Steps);
+        int[] checkpoints = settings.Checkpoints is { } given ? [.. given.Where(c => c >= 1 && c <= settings.Steps)]
+            : Spaced(settings.Steps);
         return new RegretReport(settings, [.. (strategies ?? LayerSearches.Names).Select(name => Curve(settings, name, checkpoints))]);
     }
 
@@ -77,12 +81,14 @@ public static class RegretSimulation
         double[] cost = new double[checkpoints.Length];
         for (int repetition = 0; repetition < settings.Repetitions; repetition++)
         {
-            // A layer keeps its number in the table but not its place in the race: else strategies that prefer low numbers would gain or lose.
+            // Layers change places from search to search: else strategies that prefer low numbers would gain or lose by it.
             SeededRandom noise = new(settings.Seed + (ulong)repetition, 0x4E015E);
             int[] place = [.. Enumerable.Range(0, layers)];
             noise.Shuffle<int>(place);
             ILayerSearch search = LayerSearches.Create(
-                name, new SearchSettings(layers, settings.Samples, settings.Steps, settings.Seed + (ulong)repetition) { KabApp = settings.KabApp });
+                name,
+                new SearchSettings(layers, settings.Samples, settings.Steps, settings.Seed + (ulong)repetition)
+                { KabApp = settings.KabApp });
             double sum = 0;
             int scores = 0;
             int next = 0;

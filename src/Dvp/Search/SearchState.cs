@@ -57,7 +57,8 @@ public sealed record SearchState(string Strategy, int Layers, int Steps, SeededR
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new DvpException("The saved state of the layer search cannot be read; start the search again or restore the checkpoint.", error);
+            throw new DvpException(
+                "The saved state of the layer search cannot be read; start the search again or restore the checkpoint.", error);
         }
     }
 }

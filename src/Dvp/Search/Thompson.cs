@@ -37,7 +37,9 @@ public sealed class Thompson : LayerSearch
                 // Every layer takes its random number, whatever came before, so that the draws are the same function of the state.
                 double normal = Random.NextNormal();
                 double count = _statistics.Counts[i];
-                double sample = count > 0 ? _statistics.Means[i] + (spread * normal / Math.Sqrt(count)) : double.MaxValue * (0.5 + (0.01 * normal));
+                double sample = count > 0
+                    ? _statistics.Means[i] + (spread * normal / Math.Sqrt(count))
+                    : double.MaxValue * (0.5 + (0.01 * normal));
                 if (!taken[i] && sample > largest)
                 {
                     largest = sample;

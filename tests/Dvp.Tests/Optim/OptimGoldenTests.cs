@@ -23,7 +23,9 @@ public sealed class OptimGoldenTests
             {
                 "constant" => LearningRateSchedule.Constant(rate, warmup),
                 "cosine" => LearningRateSchedule.Cosine(rate, steps, warmup),
-                _ => LearningRateSchedule.Polynomial(rate, steps, warmup, c.GetProperty("power").GetDouble(), c.GetProperty("end_learning_rate").GetDouble()),
+                _ => LearningRateSchedule.Polynomial(
+                    rate, steps, warmup, c.GetProperty("power").GetDouble(),
+                    c.GetProperty("end_learning_rate").GetDouble()),
             };
             double multiplier = c.GetProperty("head_multiplier").GetDouble();
             double[] expected = Numbers(c.GetProperty("base"));
@@ -49,7 +51,8 @@ public sealed class OptimGoldenTests
         foreach (JsonElement c in document.RootElement.GetProperty("cases").EnumerateArray())
         {
             LearningRateSchedule schedule = LearningRateSchedule.CosineByEpoch(
-                c.GetProperty("lr").GetDouble(), c.GetProperty("epochs").GetDouble(), c.GetProperty("warmup_epochs").GetDouble(), c.GetProperty("min_lr").GetDouble());
+                c.GetProperty("lr").GetDouble(), c.GetProperty("epochs").GetDouble(),
+                c.GetProperty("warmup_epochs").GetDouble(), c.GetProperty("min_lr").GetDouble());
             foreach (JsonElement point in c.GetProperty("points").EnumerateArray())
             {
                 Assert.Equal(point[1].GetDouble(), schedule.At(point[0].GetDouble()), 1e-15);
@@ -84,8 +87,12 @@ public sealed class OptimGoldenTests
         {
             (string parameter, JsonElement p) = (property.Name, property.Value);
             ParameterGroup expected = new(
-                p.GetProperty("trainable").GetBoolean(), p.GetProperty("learning_rate_multiplier").GetSingle(), p.GetProperty("decay").GetBoolean() ? decay : 0);
-            Assert.True(expected == groups.Of(parameter, p.GetProperty("shape").GetArrayLength()), $"{parameter}: {groups.Of(parameter, 1)}, expected {expected}");
+                p.GetProperty("trainable").GetBoolean(),
+                p.GetProperty("learning_rate_multiplier").GetSingle(),
+                p.GetProperty("decay").GetBoolean() ? decay : 0);
+            Assert.True(
+                expected == groups.Of(parameter, p.GetProperty("shape").GetArrayLength()),
+                $"{parameter}: {groups.Of(parameter, 1)}, expected {expected}");
             count++;
         }
 
@@ -130,7 +137,8 @@ public sealed class OptimGoldenTests
         using JsonDocument document = Read($"adamw-{name}.json");
         JsonElement optimiser = document.RootElement.GetProperty("optimiser");
         double[] betas = Numbers(optimiser.GetProperty("betas"));
-        AdamWReference reference = new(betas[0], betas[1], optimiser.GetProperty("eps").GetDouble(), optimiser.TryGetProperty("torch", out _));
+        AdamWReference reference = new(
+            betas[0], betas[1], optimiser.GetProperty("eps").GetDouble(), optimiser.TryGetProperty("torch", out _));
         foreach (JsonElement t in document.RootElement.GetProperty("tensors").EnumerateArray())
         {
             reference.Add(
@@ -143,7 +151,8 @@ public sealed class OptimGoldenTests
         Dictionary<string, int> updates = [];
         foreach (JsonElement step in document.RootElement.GetProperty("steps").EnumerateArray())
         {
-            Dictionary<string, double[]> gradients = step.GetProperty("gradients").EnumerateObject().ToDictionary(g => g.Name, g => Numbers(g.Value));
+            Dictionary<string, double[]> gradients = step.GetProperty("gradients").EnumerateObject()
+                .ToDictionary(g => g.Name, g => Numbers(g.Value));
             foreach (string tensor in gradients.Keys)
             {
                 updates[tensor] = updates.GetValueOrDefault(tensor) + 1;

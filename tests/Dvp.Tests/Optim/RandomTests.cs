@@ -131,5 +131,6 @@ public sealed class RandomTests
     }
 
     private static uint[] Words(JsonElement vector, string name) =>
-        [.. vector.GetProperty(name).EnumerateArray().Select(w => uint.Parse(w.GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+        [.. vector.GetProperty(name).EnumerateArray()
+            .Select(w => uint.Parse(w.GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
 }

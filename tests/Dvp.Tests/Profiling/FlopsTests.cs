@@ -38,7 +38,8 @@ public sealed class FlopsTests
     public void Absorbing_takes_prompt_attention_from_465_to_12_MFLOP()
     {
         FlopsTable projected = FlopsModel.Count(s_base with { Absorbed = false });
-        long projections = projected.Row(FlopsPart.Prompt, "key projection").ForwardFlops + projected.Row(FlopsPart.Prompt, "value projection").ForwardFlops;
+        long projections = projected.Row(FlopsPart.Prompt, "key projection").ForwardFlops
+            + projected.Row(FlopsPart.Prompt, "value projection").ForwardFlops;
         Assert.Equal(2L * 2 * 197 * 768 * 768, projections);
         Assert.Equal(465, Math.Round(projections / 1e6));
 
@@ -59,7 +60,9 @@ public sealed class FlopsTests
         FlopsTable lateOne = FlopsModel.Count(s_base with { Layer = 11 });
         FlopsTable lateAll = FlopsModel.Count(s_base with { Layer = 11, OnlyReadRow = false });
         Assert.Equal(
-            0.78, Saved(lateOne.ForwardFlopsOf(FlopsPart.Suffix, FlopsPart.LastLayer), lateAll.ForwardFlopsOf(FlopsPart.Suffix, FlopsPart.LastLayer)), 0.006);
+            0.78,
+            Saved(lateOne.ForwardFlopsOf(FlopsPart.Suffix, FlopsPart.LastLayer),
+            lateAll.ForwardFlopsOf(FlopsPart.Suffix, FlopsPart.LastLayer)), 0.006);
 
         static double Saved(long one, long all) => 1 - ((double)one / all);
     }
@@ -97,9 +100,12 @@ public sealed class FlopsTests
         Assert.Equal(18e-6, mixture.Bytes / memory, 3e-6); // the features once, and the per-head vectors
         Assert.Equal(mixture.Bytes / memory, mixture.FloorSeconds(rate, memory), 1e-12);
         FlopsTable projected = FlopsModel.Count(s_base with { Batch = 256, Absorbed = false });
-        FlopsRow[] rows = [.. projected.Rows.Where(r => r.Op is "key projection" or "value projection" || (r.Op == "attention" && r.Part == FlopsPart.Prompt))];
+        FlopsRow[] rows = [..
+            projected.Rows.Where(r => r.Op is "key projection" or "value projection"
+                || (r.Op == "attention" && r.Part == FlopsPart.Prompt))];
         Assert.Equal(151e-6, rows.Sum(r => r.Flops) / rate, 1e-6);
-        Assert.Equal(90e-6, (rows.Sum(r => r.Bytes) - (256L * 197 * 768 * 2)) / memory, 1e-6); // both projections in one read of the features
+        long secondRead = 256L * 197 * 768 * 2; // both projections share one read of the features
+        Assert.Equal(90e-6, (rows.Sum(r => r.Bytes) - secondRead) / memory, 1e-6);
     }
 
     [Fact]
@@ -187,7 +193,8 @@ public sealed class FlopsTests
 
         using JsonDocument json = JsonDocument.Parse(stream.ToArray());
         Assert.Equal(table.ForwardFlops, json.RootElement.GetProperty("forward_flops").GetInt64());
-        Assert.Equal(table.BackwardFlops, json.RootElement.GetProperty("ops").EnumerateArray().Sum(o => o.GetProperty("backward_flops").GetInt64()));
+        Assert.Equal(
+            table.BackwardFlops, json.RootElement.GetProperty("ops").EnumerateArray().Sum(o => o.GetProperty("backward_flops").GetInt64()));
         Assert.Equal(table.Flops, 4 * FlopsModel.Count(s_adapter with { Training = true, Batch = 1, Layer = 5 }).Flops);
     }
 

@@ -55,7 +55,8 @@ public sealed class KabAppTests
         KabApp search = Make(root);
         search.SetPreferences(Numbers(root, "alpha_start"));
         int every = root.GetProperty("every").GetInt32();
-        double[][] alphas = [.. root.GetProperty("alpha").EnumerateArray().Select(a => a.EnumerateArray().Select(v => v.GetDouble()).ToArray())];
+        double[][] alphas = [..
+            root.GetProperty("alpha").EnumerateArray().Select(a => a.EnumerateArray().Select(v => v.GetDouble()).ToArray())];
         JsonElement[] arms = [.. root.GetProperty("arms").EnumerateArray()];
         JsonElement[] scores = [.. root.GetProperty("scores").EnumerateArray()];
         for (int step = 0; step < arms.Length; step++)
@@ -133,7 +134,9 @@ public sealed class KabAppTests
         JsonElement rule = root.GetProperty("rule");
         return new KabApp(
             rule.GetProperty("layers").GetInt32(),
-            new KabAppRule(rule.GetProperty("step").GetDouble(), rule.GetProperty("weight_factor").GetDouble(), rule.GetProperty("samples").GetInt32()));
+            new KabAppRule(
+                rule.GetProperty("step").GetDouble(), rule.GetProperty("weight_factor").GetDouble(),
+                rule.GetProperty("samples").GetInt32()));
     }
 
     private static void Close(double[] expected, double[] actual)
@@ -145,7 +148,8 @@ public sealed class KabAppTests
         }
     }
 
-    private static double[] Numbers(JsonElement element, string name) => [.. element.GetProperty(name).EnumerateArray().Select(v => v.GetDouble())];
+    private static double[] Numbers(JsonElement element, string name) =>
+        [.. element.GetProperty(name).EnumerateArray().Select(v => v.GetDouble())];
 
     private static int[] Arms(JsonElement array) => [.. array.EnumerateArray().Select(v => v.GetInt32())];
 }

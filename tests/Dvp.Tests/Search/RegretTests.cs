@@ -63,7 +63,8 @@ public sealed class RegretTests(ITestOutputHelper output)
     [Fact]
     public void Without_noise_every_strategy_but_the_slow_bandit_is_right_at_once()
     {
-        RegretReport report = RegretSimulation.Run(new RegretSettings([0, 0, 1, 0], 8, 2, 30, 10), ["exhaustive", "halving", "ucb", "thompson"]);
+        RegretReport report = RegretSimulation.Run(
+            new RegretSettings([0, 0, 1, 0], 8, 2, 30, 10), ["exhaustive", "halving", "ucb", "thompson"]);
         Assert.All(report.Curves, c => Assert.Equal((0, 1), (c.Points[^1].SimpleRegret, c.Points[^1].BestShare)));
     }
 
