@@ -70,6 +70,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>Bits shifted left as 32-bit integers.</summary>
     static abstract TVector ShiftLeft(TVector a, [ConstantExpected] int bits);
 
+    /// <summary>Binary16 bits in the lower halves of 32-bit elements, as floats: subnormals, infinities and NaN included.</summary>
+    static abstract TVector HalfToSingle(TVector bits);
+
     /// <summary>2^floor(n/2) and 2^(n - floor(n/2)) for whole numbers n from -252 to 254, given as n + 1.5 2^23: in two factors, so that neither overflows.</summary>
     static abstract void PowersOfTwo(TVector biased, out TVector first, out TVector second);
 }
@@ -132,6 +135,21 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> ShiftLeft(Vector256<float> a, [ConstantExpected] int bits) => Vector256.ShiftLeft(a.AsInt32(), bits).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> HalfToSingle(Vector256<float> bits)
+    {
+        // Exponents move by 112 = 127 - 15; those of infinities and NaN by as much again. Subnormals get the exponent of 2^-14 and lose
+        // the leading 1 that came with it by a subtraction, which is exact and meets no subnormal float.
+        Vector256<int> half = bits.AsInt32();
+        Vector256<int> magnitude = (half & Vector256.Create(0x7FFF)) << 13;
+        Vector256<int> normal = magnitude + Vector256.Create(112 << 23);
+        Vector256<int> special = Vector256.GreaterThan(magnitude, Vector256.Create(0x0F7FFFFF)) & Vector256.Create(112 << 23);
+        Vector256<float> subnormal = (magnitude + Vector256.Create(113 << 23)).AsSingle() - Vector256.Create(6.10351562e-5f);
+        Vector256<int> small = Vector256.LessThan(magnitude, Vector256.Create(0x00800000));
+        Vector256<int> value = Vector256.ConditionalSelect(small, subnormal.AsInt32(), normal + special);
+        return (value | ((half & Vector256.Create(0x8000)) << 16)).AsSingle();
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PowersOfTwo(Vector256<float> biased, out Vector256<float> first, out Vector256<float> second)
@@ -201,6 +219,21 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> ShiftLeft(Vector512<float> a, [ConstantExpected] int bits) => Vector512.ShiftLeft(a.AsInt32(), bits).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> HalfToSingle(Vector512<float> bits)
+    {
+        // Exponents move by 112 = 127 - 15; those of infinities and NaN by as much again. Subnormals get the exponent of 2^-14 and lose
+        // the leading 1 that came with it by a subtraction, which is exact and meets no subnormal float.
+        Vector512<int> half = bits.AsInt32();
+        Vector512<int> magnitude = (half & Vector512.Create(0x7FFF)) << 13;
+        Vector512<int> normal = magnitude + Vector512.Create(112 << 23);
+        Vector512<int> special = Vector512.GreaterThan(magnitude, Vector512.Create(0x0F7FFFFF)) & Vector512.Create(112 << 23);
+        Vector512<float> subnormal = (magnitude + Vector512.Create(113 << 23)).AsSingle() - Vector512.Create(6.10351562e-5f);
+        Vector512<int> small = Vector512.LessThan(magnitude, Vector512.Create(0x00800000));
+        Vector512<int> value = Vector512.ConditionalSelect(small, subnormal.AsInt32(), normal + special);
+        return (value | ((half & Vector512.Create(0x8000)) << 16)).AsSingle();
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PowersOfTwo(Vector512<float> biased, out Vector512<float> first, out Vector512<float> second)
@@ -280,6 +313,21 @@ internal readonly unsafe struct SimdAny : ISimd<Vector<float>>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> ShiftLeft(Vector<float> a, [ConstantExpected] int bits) =>
         Vector.AsVectorSingle(Vector.ShiftLeft(Vector.AsVectorInt32(a), bits));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> HalfToSingle(Vector<float> bits)
+    {
+        // Exponents move by 112 = 127 - 15; those of infinities and NaN by as much again. Subnormals get the exponent of 2^-14 and lose
+        // the leading 1 that came with it by a subtraction, which is exact and meets no subnormal float.
+        Vector<int> half = Vector.AsVectorInt32(bits);
+        Vector<int> magnitude = (half & Vector.Create(0x7FFF)) << 13;
+        Vector<int> normal = magnitude + Vector.Create(112 << 23);
+        Vector<int> special = Vector.GreaterThan(magnitude, Vector.Create(0x0F7FFFFF)) & Vector.Create(112 << 23);
+        Vector<float> subnormal = Vector.AsVectorSingle((magnitude + Vector.Create(113 << 23))) - Vector.Create(6.10351562e-5f);
+        Vector<int> small = Vector.LessThan(magnitude, Vector.Create(0x00800000));
+        Vector<int> value = Vector.ConditionalSelect(small, Vector.AsVectorInt32(subnormal), normal + special);
+        return Vector.AsVectorSingle((value | ((half & Vector.Create(0x8000)) << 16)));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void PowersOfTwo(Vector<float> biased, out Vector<float> first, out Vector<float> second)
