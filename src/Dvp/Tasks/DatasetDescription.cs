@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Dvp.Engine;
+using Dvp.Engine.IO;
 
 namespace Dvp.Tasks;
 
@@ -39,7 +40,7 @@ public sealed class DatasetDescription
     {
         try
         {
-            using Stream stream = DataFile.Open(path);
+            using Stream stream = JsonInput.Open(path);
             using JsonDocument document = JsonDocument.Parse(stream);
             return Parse(document.RootElement, path);
         }

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Dvp.Tests.Reporting;
 
-/// <summary>Attention over a picture, as SVG and PNG, and the PNG writer against an independent decoder.</summary>
+/// <summary>Attention over a picture, as SVG and PNG, and the PNG writer read back by the decoder.</summary>
 public class HeatMapTests
 {
     [Theory]

@@ -228,6 +228,9 @@ public class VqaDatasetTests
 
         VqaDataset plain = VqaDataset.Open(source), packed = VqaDataset.Open(folder.Path);
         Assert.Equal(plain.SplitNames, packed.SplitNames);
+        Assert.EndsWith(
+            kind == "gz" ? "questions.json.gz" : "v2_Questions_mscoco.zip/v2_OpenEnded_mscoco_train2014_questions.json",
+            packed.OriginsOf("train")[0]);
         foreach (string name in plain.SplitNames)
         {
             Assert.Equal(plain.Split(name).Examples.Select(Text), packed.Split(name).Examples.Select(Text));

@@ -1,4 +1,5 @@
 using Dvp.Engine;
+using Dvp.Engine.IO;
 
 namespace Dvp.Tasks.Vqa;
 
@@ -29,11 +30,18 @@ public sealed class VqaDataset
     /// <summary>The names of the splits that the folder has.</summary>
     public IReadOnlyList<string> SplitNames => [.. _description.Splits.Select(s => s.Key)];
 
-    /// <summary>The files that hold <paramref name="split"/>, full paths: for fingerprints.</summary>
-    public IReadOnlyList<string> FilesOf(string split)
+    /// <summary>Where <paramref name="split"/> is read from: its files, an archive's entry as <c>archive.zip/entry</c>.</summary>
+    public IReadOnlyList<string> OriginsOf(string split)
     {
         SplitFiles files = Find(split);
-        return [.. new[] { files.Questions, files.Annotations }.OfType<string>().Select(f => Locate(f).Path)];
+        List<string> origins = [];
+        foreach (string file in new[] { files.Questions, files.Annotations }.OfType<string>())
+        {
+            using InputStream stream = JsonInput.Open(Folder, file);
+            origins.Add(stream.Origin);
+        }
+
+        return origins;
     }
 
     /// <summary>Opens a data folder; reads its description only.</summary>
@@ -65,27 +73,12 @@ public sealed class VqaDataset
         }
 
         SplitFiles files = Find(name);
-        (string questionsPath, string? questionsEntry) = Locate(files.Questions);
-        using Stream questions = DataFile.Open(questionsPath, questionsEntry);
-        Stream? annotations = null;
-        string? annotationsPath = null;
-        try
-        {
-            if (files.Annotations is not null)
-            {
-                (annotationsPath, string? entry) = Locate(files.Annotations);
-                annotations = DataFile.Open(annotationsPath, entry);
-            }
-
-            VqaSplit split = new VqaReader(questionsPath, annotationsPath).Read(
-                name, questions, annotations, subtype => Images(subtype, questionsPath));
-            _splits.Add(name, split);
-            return split;
-        }
-        finally
-        {
-            annotations?.Dispose();
-        }
+        using InputStream questions = JsonInput.Open(Folder, files.Questions);
+        using InputStream? annotations = files.Annotations is null ? null : JsonInput.Open(Folder, files.Annotations);
+        VqaSplit split = new VqaReader(questions.Origin, annotations?.Origin).Read(
+            name, questions, annotations, subtype => Images(subtype, questions.Origin));
+        _splits.Add(name, split);
+        return split;
     }
 
     /// <summary>The vocabulary of this data set: from "train", then "val", as far as they have answers.</summary>
@@ -118,27 +111,16 @@ public sealed class VqaDataset
         return new ImageNames(Folder, Path.Combine(_description.Images, _description.ImageName), pictures, file);
     }
 
-    /// <summary>A file named in a description: itself, or <c>archive.zip/entry.json</c>.</summary>
-    private (string Path, string? Entry) Locate(string name)
-    {
-        int zip = name.IndexOf(".zip/", StringComparison.OrdinalIgnoreCase);
-        return zip < 0
-            ? (Path.Combine(Folder, name), null)
-            : (Path.Combine(Folder, name[..(zip + 4)]), name[(zip + 5)..]);
-    }
-
     private static DatasetDescription Published(string folder)
     {
         List<KeyValuePair<string, SplitFiles>> splits = [];
-        string[] archives = Directory.GetFiles(folder, "*.zip");
-        Array.Sort(archives, StringComparer.Ordinal);
         foreach ((string name, string subtype) in s_published)
         {
-            string? questions = FindPublished(folder, archives, $"v2_OpenEnded_mscoco_{subtype}_questions.json");
-            if (questions is not null)
+            string questions = $"v2_OpenEnded_mscoco_{subtype}_questions.json", annotations = $"v2_mscoco_{subtype}_annotations.json";
+            if (JsonInput.Exists(Path.Combine(folder, questions)))
             {
-                splits.Add(KeyValuePair.Create(
-                    name, new SplitFiles(questions, FindPublished(folder, archives, $"v2_mscoco_{subtype}_annotations.json"))));
+                bool answered = JsonInput.Exists(Path.Combine(folder, annotations));
+                splits.Add(KeyValuePair.Create(name, new SplitFiles(questions, answered ? annotations : null)));
             }
         }
 
@@ -146,19 +128,5 @@ public sealed class VqaDataset
             ? new DatasetDescription { Task = "vqa", Images = "{subtype}", Splits = splits }
             : throw new DvpException($"{folder} holds no data set: neither a dataset.json nor VQA v2.0 files under their published "
                 + "names (v2_OpenEnded_mscoco_train2014_questions.json and so on; .gz and .zip are read too).");
-    }
-
-    private static string? FindPublished(string folder, string[] archives, string name)
-    {
-        foreach (string candidate in new[] { name, name + ".gz" })
-        {
-            if (File.Exists(Path.Combine(folder, candidate)))
-            {
-                return candidate;
-            }
-        }
-
-        string? archive = archives.FirstOrDefault(a => DataFile.ZipHolds(a, name));
-        return archive is null ? null : Path.GetFileName(archive) + "/" + name;
     }
 }

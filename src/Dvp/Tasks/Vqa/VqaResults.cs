@@ -41,7 +41,7 @@ public static class VqaResults
     public static Dictionary<long, string> Read(string path)
     {
         Dictionary<long, string> answers = [];
-        using Stream stream = DataFile.Open(path);
+        using Stream stream = JsonInput.Open(path);
         JsonRecords.Read(stream, path, null, (ref reader, index) =>
         {
             long? id = null;
