@@ -1,4 +1,5 @@
 using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cpu;
 using Dvp.Tests.Oracle;
 
 namespace Dvp.Tests.Ops;
@@ -19,4 +20,14 @@ public sealed class ReferenceUnderTest : DeviceUnderTest
 {
     /// <inheritdoc/>
     public override Backend Open(int threads = 0) => new ReferenceBackend();
+}
+
+/// <summary>The processor.</summary>
+public sealed class CpuUnderTest : DeviceUnderTest
+{
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> ThreadCounts => [2, 2, 1, 3];
+
+    /// <inheritdoc/>
+    public override Backend Open(int threads = 0) => new CpuBackend(threads);
 }
