@@ -18,20 +18,21 @@ public sealed class RequiresAttribute(Capability capabilities) : BeforeAfterTest
     /// <inheritdoc/>
     public override void Before(MethodInfo methodUnderTest, IXunitTest test)
     {
-        foreach (Capability capability in Enum.GetValues<Capability>())
+        (string Name, string Reason)[] missing = [.. Enum.GetValues<Capability>()
+            .Where(c => c != Capability.None && Capabilities.HasFlag(c))
+            .Select(c => (Machine.NameOf(c), Machine.Missing(c) ?? ""))
+            .Where(m => m.Item2.Length > 0)];
+        foreach ((string name, string reason) in missing)
         {
-            if (capability == Capability.None || !Capabilities.HasFlag(capability) || Machine.Missing(capability) is not { } reason)
-            {
-                continue;
-            }
-
-            string name = Machine.NameOf(capability);
             if (Machine.Demanded.Contains(name))
             {
                 Assert.Fail($"{Machine.DemandVariable} demands {name}: {reason}");
             }
+        }
 
-            Assert.Skip($"needs {name}: {reason}");
+        if (missing.Length > 0)
+        {
+            Assert.Skip($"needs {string.Join("; ", missing.Select(m => $"{m.Name}: {m.Reason}"))}");
         }
     }
 }
