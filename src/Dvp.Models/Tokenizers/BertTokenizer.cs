@@ -225,5 +225,6 @@ public sealed class BertTokenizer : ITextTokenizer
     }
 
     private int Required(string token, string file) => _vocabulary.IdOf(token)
-        ?? throw new DvpException($"The vocabulary {file} has no {token}; restore the original file, or name the token in tokenizer_config.json.");
+        ?? throw new DvpException(
+            $"The vocabulary {file} has no {token}; restore the original file, or name the token in tokenizer_config.json.");
 }

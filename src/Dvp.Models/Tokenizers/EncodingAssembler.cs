@@ -97,8 +97,8 @@ internal sealed class EncodingAssembler(int paddingId, int? modelMaxLength, int[
                 break;
             default:
                 throw new DvpException(
-                    $"Cutting {excess} tokens off the {(mode == TruncationMode.OnlyFirst ? "first" : "second")} text alone is impossible; " +
-                    "raise the maximal length or use longest_first.");
+                    $"Cutting {excess} tokens off the {(mode == TruncationMode.OnlyFirst ? "first" : "second")} text alone is " +
+                    "impossible; raise the maximal length or use longest_first.");
         }
     }
 
@@ -121,7 +121,7 @@ internal sealed class EncodingAssembler(int paddingId, int? modelMaxLength, int[
     private int MaxLength(EncodeOptions options, string what)
     {
         int length = options.MaxLength ?? modelMaxLength
-            ?? throw new DvpException($"The {what} needs a maximal length, and neither the options nor the model name one; give max_length.");
+            ?? throw new DvpException($"The {what} needs a maximal length, which neither the options nor the model name; give max_length.");
         return length >= 0 ? length : throw new DvpException($"The maximal length is {length}; give 0 or more.");
     }
 

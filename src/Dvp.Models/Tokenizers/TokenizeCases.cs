@@ -55,7 +55,8 @@ public static class TokenizeCases
             JsonElement root = document.RootElement;
             JsonElement text = root.GetProperty("text");
             bool batch = text.ValueKind == JsonValueKind.Array;
-            string[]? pairs = root.TryGetProperty("pair", out JsonElement pair) && pair.ValueKind != JsonValueKind.Null ? Texts(pair) : null;
+            string[]? pairs = root.TryGetProperty("pair", out JsonElement pair) && pair.ValueKind != JsonValueKind.Null
+                ? Texts(pair) : null;
             TokenEncoding[] encodings = tokenizer.EncodeBatch(Texts(text), pairs, Options(root));
             using Utf8JsonWriter writer = new(output);
             writer.WriteStartObject();

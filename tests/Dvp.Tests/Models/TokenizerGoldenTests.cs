@@ -65,7 +65,8 @@ public class TokenizerGoldenTests
             if (expected.RootElement.TryGetProperty(field, out JsonElement value))
             {
                 JsonElement found = actual.RootElement.GetProperty(field);
-                Assert.True(JsonElement.DeepEquals(value, found), $"{id} {field}:\nexpected {value.GetRawText()}\nactual   {found.GetRawText()}");
+                Assert.True(JsonElement.DeepEquals(value, found),
+                    $"{id} {field}:\nexpected {value.GetRawText()}\nactual   {found.GetRawText()}");
                 compared++;
             }
         }
