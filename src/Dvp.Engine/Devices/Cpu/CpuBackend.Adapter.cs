@@ -23,7 +23,7 @@ public sealed unsafe partial class CpuBackend
             LinearParameters(adapter.Up.Gradient!, adapter.UpBias.Gradient, dy, hidden);
         }
 
-        LinearInput(dhidden, dy, adapter.Up, accumulate: false);
+        LinearInput(dhidden, dy, adapter.Up, residual: null, accumulate: false);
         ActivationContext a = new()
         {
             Y = new View(dhidden, Operation),
@@ -40,8 +40,7 @@ public sealed unsafe partial class CpuBackend
 
         if (dx is not null)
         {
-            RunElementwise(dx, dy, &CopyBody);
-            LinearInput(dx, dhidden, adapter.Down, accumulate: true);
+            LinearInput(dx, dhidden, adapter.Down, residual: dy, accumulate: false);
         }
     }
 }

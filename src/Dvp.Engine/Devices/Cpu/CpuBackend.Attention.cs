@@ -150,11 +150,8 @@ public sealed unsafe partial class CpuBackend
                 for (int i = 0; i < rows; i++)
                 {
                     float* bias = AttentionBias(biasRow, ref c, head, row + i);
-                    float statistic = SoftmaxRow(scores + ((long)i * padded), padded, VisibleKeys(ref c, row + i), c.Scale, bias, mask);
-                    if (c.Saved is not null && !c.KeepsProbabilities)
-                    {
-                        c.Saved[place + i] = statistic;
-                    }
+                    float* statistic = c.Saved is null || c.KeepsProbabilities ? null : c.Saved + place + i;
+                    SoftmaxRow(scores + ((long)i * padded), padded, VisibleKeys(ref c, row + i), c.Scale, bias, mask, statistic);
                 }
 
                 if (c.Saved is not null && c.KeepsProbabilities)
@@ -245,9 +242,10 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <summary>
-    /// Turns raw scores into probabilities in place; zeros where nothing is visible. Returns maximum + log(sum), plus infinity for such a row.
+    /// Turns raw scores into probabilities in place; zeros where nothing is visible. Writes maximum + log(sum), plus infinity for such a
+    /// row, where <paramref name="statistic"/> is wanted.
     /// </summary>
-    private static float SoftmaxRow(float* s, int padded, int visible, float scale, float* bias, float* mask)
+    private static void SoftmaxRow(float* s, int padded, int visible, float scale, float* bias, float* mask, float* statistic)
     {
         Vector256<float> factor = Vector256.Create(scale);
         Vector256<float> highest = Vector256.Create(float.NegativeInfinity);
@@ -262,7 +260,12 @@ public sealed unsafe partial class CpuBackend
         if (float.IsNegativeInfinity(max))
         {
             new Span<float>(s, padded).Clear();
-            return float.PositiveInfinity;
+            if (statistic is not null)
+            {
+                *statistic = float.PositiveInfinity;
+            }
+
+            return;
         }
 
         Vector256<float> m = Vector256.Create(max);
@@ -281,7 +284,10 @@ public sealed unsafe partial class CpuBackend
             (Vector256.Load(s + i) * inverse).Store(s + i);
         }
 
-        return max + MathF.Log(sum);
+        if (statistic is not null)
+        {
+            *statistic = max + MathF.Log(sum);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -5,18 +5,12 @@ using System.Runtime.Intrinsics.X86;
 namespace Dvp.Engine.Devices.Cpu;
 
 /// <summary>
-/// The dropout factors of consecutive elements, eight Philox4x32-10 blocks (32 elements) at a time, as <see cref="Dropout"/> defines them.
-/// (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".)
+/// The dropout factors of consecutive elements, eight blocks of <see cref="Philox"/> (32 elements) at a time, as <see cref="Dropout"/> defines them.
 /// </summary>
 internal readonly unsafe struct PhiloxStream
 {
     /// <summary>Elements that one call of the inner loop makes.</summary>
     internal const int BlockElements = 32;
-
-    private const uint Multiplier0 = 0xD2511F53;
-    private const uint Multiplier1 = 0xCD9E8D57;
-    private const uint Weyl0 = 0x9E3779B9;
-    private const uint Weyl1 = 0xBB67AE85;
 
     private readonly uint _key0;
     private readonly uint _key1;
@@ -64,110 +58,91 @@ internal readonly unsafe struct PhiloxStream
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // Four blocks in the 64-bit lanes of a vector, of which only the lower halves count: what the product reads, and where it leaves
+    // the low word. Two such sets hide each other's latency. Lanes hold blocks 0, 2, 1, 3, so that the unpacks put them in order.
     private void Block(float* factors, uint block)
     {
-        // Lanes hold blocks 0, 2, 4, 6, 1, 3, 5, 7, so that the unpacks below leave the words of two neighbouring blocks side by side.
-        Vector256<uint> c0 = Vector256.Create(block) + Vector256.Create(0u, 2, 4, 6, 1, 3, 5, 7);
-        Vector256<uint> c1 = Vector256.Create(_site);
-        Vector256<uint> c2 = Vector256.Create(_step0);
-        Vector256<uint> c3 = Vector256.Create(_step1);
-        uint k0 = _key0;
-        uint k1 = _key1;
-        for (int round = 0; round < 10; round++)
+        Vector256<ulong> multiplier0 = Vector256.Create((ulong)Philox.Multiplier0);
+        Vector256<ulong> multiplier1 = Vector256.Create((ulong)Philox.Multiplier1);
+        Vector256<ulong> key0 = Vector256.Create((ulong)_key0);
+        Vector256<ulong> key1 = Vector256.Create((ulong)_key1);
+        Vector256<ulong> a0 = Vector256.Create((ulong)block) + Vector256.Create(0ul, 2, 1, 3);
+        Vector256<ulong> b0 = a0 + Vector256.Create(4ul);
+        Vector256<ulong> a1 = Vector256.Create((ulong)_site);
+        Vector256<ulong> b1 = a1;
+        Vector256<ulong> a2 = Vector256.Create((ulong)_step0);
+        Vector256<ulong> b2 = a2;
+        Vector256<ulong> a3 = Vector256.Create((ulong)_step1);
+        Vector256<ulong> b3 = a3;
+        Vector256<ulong> weyl0 = Vector256.Create((ulong)Philox.Weyl0);
+        Vector256<ulong> weyl1 = Vector256.Create((ulong)Philox.Weyl1);
+
+        // Two rounds a turn, so that no register needs to be renamed by a move.
+        for (int round = 0; round < Philox.Rounds; round += 2)
         {
-            (Vector256<uint> high0, Vector256<uint> low0) = Product(c0, Multiplier0);
-            (Vector256<uint> high1, Vector256<uint> low1) = Product(c2, Multiplier1);
-            c0 = high1 ^ c1 ^ Vector256.Create(k0);
-            c2 = high0 ^ c3 ^ Vector256.Create(k1);
-            c1 = low1;
-            c3 = low0;
-            k0 += Weyl0;
-            k1 += Weyl1;
+            Vector256<ulong> p0 = Product(a0, multiplier0);
+            Vector256<ulong> p1 = Product(a2, multiplier1);
+            Vector256<ulong> q0 = Product(b0, multiplier0);
+            Vector256<ulong> q1 = Product(b2, multiplier1);
+            a0 = (p1 >>> 32) ^ (a1 ^ key0);
+            a2 = (p0 >>> 32) ^ (a3 ^ key1);
+            b0 = (q1 >>> 32) ^ (b1 ^ key0);
+            b2 = (q0 >>> 32) ^ (b3 ^ key1);
+            key0 += weyl0;
+            key1 += weyl1;
+            a3 = Product(a0, multiplier0);
+            a1 = Product(a2, multiplier1);
+            b3 = Product(b0, multiplier0);
+            b1 = Product(b2, multiplier1);
+            a0 = (a1 >>> 32) ^ (p1 ^ key0);
+            a2 = (a3 >>> 32) ^ (p0 ^ key1);
+            b0 = (b1 >>> 32) ^ (q1 ^ key0);
+            b2 = (b3 >>> 32) ^ (q0 ^ key1);
+            key0 += weyl0;
+            key1 += weyl1;
         }
 
         Vector256<int> limit = Vector256.Create(_threshold - 1);
         Vector256<float> kept = Vector256.Create(_scale);
-        Vector256<uint> f0 = Factor(c0, limit, kept);
-        Vector256<uint> f1 = Factor(c1, limit, kept);
-        Vector256<uint> f2 = Factor(c2, limit, kept);
-        Vector256<uint> f3 = Factor(c3, limit, kept);
-        Vector256<ulong> a = UnpackLow(f0, f1).AsUInt64();
-        Vector256<ulong> b = UnpackLow(f2, f3).AsUInt64();
-        Vector256<ulong> c = UnpackHigh(f0, f1).AsUInt64();
-        Vector256<ulong> d = UnpackHigh(f2, f3).AsUInt64();
-        UnpackLow(a, b).AsSingle().Store(factors);
-        UnpackHigh(a, b).AsSingle().Store(factors + 8);
-        UnpackLow(c, d).AsSingle().Store(factors + 16);
-        UnpackHigh(c, d).AsSingle().Store(factors + 24);
+        Store(factors, Factors(a0, a1, limit, kept), Factors(a2, a3, limit, kept));
+        Store(factors + 16, Factors(b0, b1, limit, kept), Factors(b2, b3, limit, kept));
     }
 
+    /// <summary>The 64-bit products of the lower halves of the lanes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> Factor(Vector256<uint> word, Vector256<int> limit, Vector256<float> kept) =>
-        Vector256.GreaterThan((word >>> 8).AsInt32(), limit).AsUInt32() & kept.AsUInt32();
-
-    /// <summary>High and low words of the eight 32 x 32 bit products.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<uint> High, Vector256<uint> Low) Product(Vector256<uint> x, uint multiplier)
+    private static Vector256<ulong> Product(Vector256<ulong> x, Vector256<ulong> multiplier)
     {
         if (Avx2.IsSupported)
         {
-            Vector256<uint> m = Vector256.Create(multiplier);
-            Vector256<uint> even = Avx2.Multiply(x, m).AsUInt32();
-            Vector256<uint> odd = Avx2.Multiply((x.AsUInt64() >>> 32).AsUInt32(), m).AsUInt32();
-            Vector256<uint> high = Avx2.Blend((even.AsUInt64() >>> 32).AsUInt32(), odd, 0b10101010);
-            Vector256<uint> low = Avx2.Blend(even, (odd.AsUInt64() << 32).AsUInt32(), 0b10101010);
-            return (high, low);
+            return Avx2.Multiply(x.AsUInt32(), multiplier.AsUInt32());
         }
 
-        (Vector256<ulong> lower, Vector256<ulong> upper) = Vector256.Widen(x);
-        Vector256<ulong> wide = Vector256.Create((ulong)multiplier);
-        lower *= wide;
-        upper *= wide;
-        return (Vector256.Narrow(lower >>> 32, upper >>> 32), x * Vector256.Create(multiplier));
+        return (x & Vector256.Create(0xFFFFFFFFul)) * multiplier;
+    }
+
+    /// <summary>Factors of two words of each block, side by side in its lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<ulong> Factors(Vector256<ulong> first, Vector256<ulong> second, Vector256<int> limit, Vector256<float> kept)
+    {
+        Vector256<uint> words = ((first & Vector256.Create(0xFFFFFFFFul)) | (second << 32)).AsUInt32();
+        return (Vector256.GreaterThan((words >>> 8).AsInt32(), limit).AsSingle() & kept).AsUInt64();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> UnpackLow(Vector256<uint> x, Vector256<uint> y)
+    private static void Store(float* factors, Vector256<ulong> firstPairs, Vector256<ulong> secondPairs)
     {
         if (Avx2.IsSupported)
         {
-            return Avx2.UnpackLow(x, y);
+            Avx2.UnpackLow(firstPairs, secondPairs).AsSingle().Store(factors);
+            Avx2.UnpackHigh(firstPairs, secondPairs).AsSingle().Store(factors + 8);
+            return;
         }
 
-        return Vector256.Create(x[0], y[0], x[1], y[1], x[4], y[4], x[5], y[5]);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> UnpackHigh(Vector256<uint> x, Vector256<uint> y)
-    {
-        if (Avx2.IsSupported)
+        ReadOnlySpan<int> lanes = [0, 2, 1, 3];
+        for (int block = 0; block < 4; block++)
         {
-            return Avx2.UnpackHigh(x, y);
+            ((ulong*)factors)[2 * block] = firstPairs[lanes[block]];
+            ((ulong*)factors)[(2 * block) + 1] = secondPairs[lanes[block]];
         }
-
-        return Vector256.Create(x[2], y[2], x[3], y[3], x[6], y[6], x[7], y[7]);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ulong> UnpackLow(Vector256<ulong> x, Vector256<ulong> y)
-    {
-        if (Avx2.IsSupported)
-        {
-            return Avx2.UnpackLow(x, y);
-        }
-
-        return Vector256.Create(x[0], y[0], x[2], y[2]);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ulong> UnpackHigh(Vector256<ulong> x, Vector256<ulong> y)
-    {
-        if (Avx2.IsSupported)
-        {
-            return Avx2.UnpackHigh(x, y);
-        }
-
-        return Vector256.Create(x[1], y[1], x[3], y[3]);
     }
 }
