@@ -9,6 +9,12 @@ public sealed unsafe partial class CpuBackend
     /// <summary>Rows from which on packing a weight that trains pays.</summary>
     private const int PackedRows = 128;
 
+    /// <summary>Elements of a weight gradient up to which it stays in a second-level cache, so that adding to it by blocks of rows costs little.</summary>
+    private const int SmallGradient = 256 << 10;
+
+    /// <summary>Rows of such a block: what they hold of 24 columns of the input stays in the first-level cache.</summary>
+    private const int GradientRows = 128;
+
     private const int LinearRows = 64;
     private const int LinearOutputs = 64;
     private const int LinearInputs = 192;
@@ -141,8 +147,17 @@ public sealed unsafe partial class CpuBackend
         View from = new(dy, Operation);
         View input = new(x, Operation);
         View to = new(dweight, Operation);
-        Gemm.AccumulateOuter(
-            _pool, dy.Rows, dy.Columns, x.Columns, from.Data, (nint)from.Stride, input.Data, (nint)input.Stride, to.Data, (nint)to.Stride);
+        if (dweight.Count <= SmallGradient)
+        {
+            LinearContext w = new() { Y = from, X = input, Weight = to, ColumnPieces = Pieces(x.Columns, LinearInputs) };
+            Run(w.ColumnPieces * Pieces(dy.Columns, LinearOutputs), &LinearParametersBody, &w);
+        }
+        else
+        {
+            Gemm.AccumulateOuter(
+                _pool, dy.Rows, dy.Columns, x.Columns, from.Data, (nint)from.Stride, input.Data, (nint)input.Stride, to.Data, (nint)to.Stride);
+        }
+
         if (dbias is not null)
         {
             LinearContext c = new() { Y = from, Bias = Flat(dbias, dy.Columns, Operation) };
@@ -178,6 +193,22 @@ public sealed unsafe partial class CpuBackend
         CpuProducts.Multiply(
             c.Y.Row(row) + first, c.Y.Stride, c.X.Row(row), c.X.Stride, 1, c.Weight.Data + first, c.Weight.Stride,
             rows, count, c.X.Columns, alpha: 1, c.Accumulate);
+    }
+
+    private static void LinearParametersBody(void* context, int piece)
+    {
+        ref LinearContext c = ref *(LinearContext*)context;
+        (int outputPiece, int columnPiece) = Math.DivRem(piece, c.ColumnPieces);
+        int output = outputPiece * LinearOutputs;
+        int outputs = Math.Min(LinearOutputs, c.Y.Columns - output);
+        int first = columnPiece * LinearInputs;
+        int count = Math.Min(LinearInputs, c.X.Columns - first);
+        for (int row = 0; row < c.Y.Rows; row += GradientRows)
+        {
+            CpuProducts.Multiply(
+                c.Weight.Row(output) + first, c.Weight.Stride, c.Y.Row(row) + output, 1, c.Y.Stride, c.X.Row(row) + first, c.X.Stride,
+                outputs, count, Math.Min(GradientRows, c.Y.Rows - row), alpha: 1, accumulate: true);
+        }
     }
 
     private static void ColumnSumsBody(void* context, int piece)
