@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Dvp.Engine.Devices.Cpu;
 
-/// <summary>An activation function and its derivative as types, so that the loops are compiled once for each with the function inside.</summary>
+/// <summary>An activation and its derivative as a type, so that a loop is compiled with the function inside.</summary>
 internal interface IActivation
 {
     /// <summary>f(x)</summary>

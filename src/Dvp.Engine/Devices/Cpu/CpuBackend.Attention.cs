@@ -191,7 +191,8 @@ public sealed unsafe partial class CpuBackend
         else
         {
             CpuProducts.Multiply(
-                scores, c.PaddedKeys, query, c.Query.Stride, 1, keys, c.PaddedKeys, rows, c.PaddedKeys, c.HeadSize, alpha: 1, accumulate: false);
+                scores, c.PaddedKeys, query, c.Query.Stride, 1, keys, c.PaddedKeys, rows, c.PaddedKeys, c.HeadSize,
+                alpha: 1, accumulate: false);
         }
     }
 

@@ -7,7 +7,8 @@ public sealed unsafe partial class CpuBackend
 {
     /// <inheritdoc/>
     public override void AttentionBackward(
-        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
+        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved,
+        Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
         const string Operation = nameof(AttentionBackward);
         NoteLaunch();
@@ -95,7 +96,8 @@ public sealed unsafe partial class CpuBackend
                     for (int i = 0; i < rows; i++)
                     {
                         float* bias = AttentionBias(biasRow, ref c, head, row + i);
-                        ProbabilityRow(p + ((long)i * padded), padded, VisibleKeys(ref c, row + i), c.Scale, bias, mask, c.Saved[place + i]);
+                        int visible = VisibleKeys(ref c, row + i);
+                        ProbabilityRow(p + ((long)i * padded), padded, visible, c.Scale, bias, mask, c.Saved[place + i]);
                     }
                 }
 
@@ -106,7 +108,8 @@ public sealed unsafe partial class CpuBackend
                 }
                 else
                 {
-                    CpuProducts.Multiply(ds, padded, dout, c.Output.Stride, 1, values, padded, rows, padded, size, alpha: 1, accumulate: false);
+                    CpuProducts.Multiply(
+                        ds, padded, dout, c.Output.Stride, 1, values, padded, rows, padded, size, alpha: 1, accumulate: false);
                 }
 
                 float* keep = c.Drops ? AttentionFactors(factors, ref c, place, rows) : null;

@@ -9,7 +9,7 @@ public sealed unsafe partial class CpuBackend
     /// <summary>Rows from which on packing a weight that trains pays.</summary>
     private const int PackedRows = 128;
 
-    /// <summary>Elements of a weight gradient up to which it stays in a second-level cache, so that adding to it by blocks of rows costs little.</summary>
+    /// <summary>Elements of a weight gradient up to which adding to it by blocks of rows costs little: it stays in a cache.</summary>
     private const int SmallGradient = 256 << 10;
 
     /// <summary>Rows of such a block: what they hold of 24 columns of the input stays in the first-level cache.</summary>
@@ -155,7 +155,8 @@ public sealed unsafe partial class CpuBackend
         else
         {
             Gemm.AccumulateOuter(
-                _pool, dy.Rows, dy.Columns, x.Columns, from.Data, (nint)from.Stride, input.Data, (nint)input.Stride, to.Data, (nint)to.Stride);
+                _pool, dy.Rows, dy.Columns, x.Columns, from.Data, (nint)from.Stride, input.Data, (nint)input.Stride,
+                to.Data, (nint)to.Stride);
         }
 
         if (dbias is not null)
@@ -175,7 +176,8 @@ public sealed unsafe partial class CpuBackend
         int count = Math.Min(LinearOutputs, c.Y.Columns - first);
         float* y = c.Y.Row(row) + first;
         CpuProducts.MultiplyTransposed(
-            y, c.Y.Stride, c.X.Row(row), c.X.Stride, c.Weight.Row(first), c.Weight.Stride, rows, count, c.X.Columns, alpha: 1, accumulate: false);
+            y, c.Y.Stride, c.X.Row(row), c.X.Stride, c.Weight.Row(first), c.Weight.Stride, rows, count, c.X.Columns,
+            alpha: 1, accumulate: false);
         for (int i = 0; i < rows && c.Bias is not null; i++)
         {
             CpuRows.Add(y + (i * c.Y.Stride), c.Bias + first, count);

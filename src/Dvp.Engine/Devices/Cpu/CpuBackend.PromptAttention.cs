@@ -95,7 +95,8 @@ public sealed unsafe partial class CpuBackend
 
     /// <inheritdoc/>
     public override void PromptAttentionForward(
-        PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         const string Operation = nameof(PromptAttentionForward);
         NoteLaunch();
@@ -106,7 +107,8 @@ public sealed unsafe partial class CpuBackend
     }
 
     private static PromptContext Prompt(
-        string operation, PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        string operation, PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         Require(q.Shape.Length == 3 && x.Shape.Length == 3 && q.Extent(0) == x.Extent(0), operation, q, x);
         Require(heads > 0 && q.Columns % heads == 0, operation, q);

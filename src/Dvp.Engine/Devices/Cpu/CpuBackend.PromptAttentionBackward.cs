@@ -13,7 +13,8 @@ public sealed unsafe partial class CpuBackend
 
     /// <inheritdoc/>
     public override void PromptAttentionBackward(
-        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         const string Operation = nameof(PromptAttentionBackward);
         NoteLaunch();
@@ -64,12 +65,13 @@ public sealed unsafe partial class CpuBackend
         float* scratch = CpuScratch.Floats((long)size * count);
         float* weight = c.Value.Block((long)head * size, size, first, count, scratch, out long stride);
         CpuProducts.Multiply(
-            c.CondensedGradient + offset, rowStride, dcontext, c.Context.Stride, 1, weight, stride, sequences, count, size, alpha: 1, accumulate: false);
+            c.CondensedGradient + offset, rowStride, dcontext, c.Context.Stride, 1, weight, stride, sequences, count, size,
+            alpha: 1, accumulate: false);
         if (c.ValueGradient.Exists)
         {
             CpuProducts.Multiply(
-                c.ValueGradient.Row((long)head * size) + first, c.ValueGradient.Stride, dcontext, 1, c.Context.Stride, c.Condensed + offset, rowStride,
-                size, count, sequences, alpha: 1, accumulate: true);
+                c.ValueGradient.Row((long)head * size) + first, c.ValueGradient.Stride, dcontext, 1, c.Context.Stride,
+                c.Condensed + offset, rowStride, size, count, sequences, alpha: 1, accumulate: true);
         }
 
         if (part == 0 && c.ValueBiasGradient is not null)
@@ -140,8 +142,9 @@ public sealed unsafe partial class CpuBackend
             if (c.TokenGradient.Exists)
             {
                 float* dx = c.TokenGradient.Row(((long)batch * c.Count) + token);
-                CpuProducts.Multiply(dx, c.TokenGradient.Stride, w, 1, PromptTokens, dz, channels, count, channels, rows, alpha: 1, accumulate: false);
-                CpuProducts.Multiply(dx, c.TokenGradient.Stride, ds, 1, PromptTokens, u, channels, count, channels, rows, alpha: 1, accumulate: true);
+                long dxStride = c.TokenGradient.Stride;
+                CpuProducts.Multiply(dx, dxStride, w, 1, PromptTokens, dz, channels, count, channels, rows, alpha: 1, accumulate: false);
+                CpuProducts.Multiply(dx, dxStride, ds, 1, PromptTokens, u, channels, count, channels, rows, alpha: 1, accumulate: true);
             }
         }
     }
@@ -154,7 +157,8 @@ public sealed unsafe partial class CpuBackend
         int first = part * PromptChannels;
         int count = Math.Min(PromptChannels, c.Channels - first);
         CpuProducts.Multiply(
-            c.KeyGradient.Row((long)head * c.HeadSize) + first, c.KeyGradient.Stride, c.Query.Row(0) + (head * c.HeadSize), 1, c.Query.Stride,
+            c.KeyGradient.Row((long)head * c.HeadSize) + first, c.KeyGradient.Stride,
+            c.Query.Row(0) + (head * c.HeadSize), 1, c.Query.Stride,
             c.AbsorbedGradient + ((long)head * c.Channels) + first, (long)c.Heads * c.Channels, c.HeadSize, count, c.Batch * c.Queries,
             alpha: 1, accumulate: true);
     }
@@ -169,7 +173,8 @@ public sealed unsafe partial class CpuBackend
         float* scratch = CpuScratch.Floats((long)count * c.Channels);
         float* weight = c.Key.Block(first, count, 0, c.Channels, scratch, out long stride);
         CpuProducts.MultiplyTransposed(
-            c.QueryGradient.Row(0) + first, c.QueryGradient.Stride, c.AbsorbedGradient + ((long)head * c.Channels), (long)c.Heads * c.Channels,
+            c.QueryGradient.Row(0) + first, c.QueryGradient.Stride,
+            c.AbsorbedGradient + ((long)head * c.Channels), (long)c.Heads * c.Channels,
             weight, stride, c.Batch * c.Queries, count, c.Channels, alpha: 1, accumulate: false);
     }
 

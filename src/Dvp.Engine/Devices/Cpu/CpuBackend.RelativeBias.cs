@@ -53,7 +53,8 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <summary>
-    /// The bucket of a distance (T5, Raffel et al. 2020): near distances have their own, far ones share buckets that grow with the logarithm.
+    /// The bucket of a distance (T5, Raffel et al. 2020): near distances have their own, far ones share buckets
+    /// that grow with the logarithm.
     /// </summary>
     /// <param name="distance">Key position minus query position.</param>
     /// <param name="buckets">All buckets.</param>

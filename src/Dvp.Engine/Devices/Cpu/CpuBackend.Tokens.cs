@@ -60,7 +60,8 @@ public sealed unsafe partial class CpuBackend
         NoteLaunch();
         Require(y.Shape.Length == 3 && patches.Shape.Length == 3, Operation, y, patches);
         Require(
-            y.Extent(0) == patches.Extent(0) && y.Extent(1) == patches.Extent(1) + 1 && y.Columns == patches.Columns, Operation, y, patches);
+            y.Extent(0) == patches.Extent(0) && y.Extent(1) == patches.Extent(1) + 1 && y.Columns == patches.Columns,
+            Operation, y, patches);
         Require(positions.Value.Rows >= y.Extent(1) && positions.Value.Columns == y.Columns, Operation, y, positions.Value);
         TokensContext c = new()
         {
@@ -119,7 +120,8 @@ public sealed unsafe partial class CpuBackend
             Down = pixels.Extent(2) / patch,
         };
         Require(
-            patches.Columns == c.Channels * patch * patch && patches.Rows == pixels.Extent(0) * c.Across * c.Down, Operation, patches, pixels);
+            patches.Columns == c.Channels * patch * patch && patches.Rows == pixels.Extent(0) * c.Across * c.Down,
+            Operation, patches, pixels);
         Run(pixels.Extent(0) * c.Down, &ExtractPatchesBody, &c);
     }
 
@@ -307,7 +309,8 @@ public sealed unsafe partial class CpuBackend
             {
                 for (int line = 0; line < patch; line++)
                 {
-                    float* from = c.Pixels.Row((((long)picture * c.Channels) + channel) * c.Height + (down * patch) + line) + (across * patch);
+                    long row = ((((long)picture * c.Channels) + channel) * c.Height) + (down * patch) + line;
+                    float* from = c.Pixels.Row(row) + (across * patch);
                     new ReadOnlySpan<float>(from, patch).CopyTo(new Span<float>(to, patch));
                     to += patch;
                 }

@@ -4,8 +4,8 @@ using Dvp.Engine.Tensors;
 namespace Dvp.Engine.Devices.Cpu;
 
 /// <summary>
-/// The processor as a device: vectorised managed code on one pool of threads. Computes in f32; frozen linear weights and visual tokens may be
-/// bf16 or f16.
+/// The processor as a device: vectorised managed code on one pool of threads. Computes in f32; frozen linear weights and visual
+/// tokens may be bf16 or f16.
 /// </summary>
 /// <remarks>
 /// Operators run to completion before they return. Work is cut into pieces whose number and order of summation depend on shapes only, so

@@ -75,7 +75,9 @@ internal static unsafe class CpuProducts
         }
     }
 
-    /// <summary>C (m, n) = alpha A B^T with A (m, k) and B (n, k), or += where <paramref name="accumulate"/>; vectors run along both rows.</summary>
+    /// <summary>
+    /// C (m, n) = alpha A B^T with A (m, k) and B (n, k), or += where <paramref name="accumulate"/>; vectors run along both rows.
+    /// </summary>
     internal static void MultiplyTransposed(
         float* c, long cStride, float* a, long aStride, float* b, long bStride, int m, int n, int k, float alpha, bool accumulate)
     {
@@ -86,7 +88,8 @@ internal static unsafe class CpuProducts
                 if (column + 4 <= n && row + 2 <= m)
                 {
                     TwoByFourDots(
-                        c + (row * cStride) + column, cStride, a + (row * aStride), aStride, b + (column * bStride), bStride, k, alpha, accumulate);
+                        c + (row * cStride) + column, cStride, a + (row * aStride), aStride, b + (column * bStride), bStride,
+                        k, alpha, accumulate);
                     continue;
                 }
 

@@ -5,7 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace Dvp.Engine.Devices.Cpu;
 
 /// <summary>
-/// The dropout factors of consecutive elements, eight blocks of <see cref="Philox"/> (32 elements) at a time, as <see cref="Dropout"/> defines them.
+/// The dropout factors of consecutive elements, eight blocks of <see cref="Philox"/> (32 elements) at a time, as <see cref="Dropout"/>
+/// defines them.
 /// </summary>
 internal readonly unsafe struct PhiloxStream
 {
