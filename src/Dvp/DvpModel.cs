@@ -1,8 +1,6 @@
 using Dvp.Engine;
-using Dvp.Engine.Autograd;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
-using Dvp.Engine.Tensors;
 using Dvp.Features;
 using Dvp.Models.Clip;
 using Dvp.Models.Tokenizers;

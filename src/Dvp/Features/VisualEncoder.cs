@@ -95,7 +95,7 @@ public sealed class VisualEncoder : IDisposable
         _backend.Upload(_pixels.Value, _host);
         _graph.RunForward();
         Tensor tokens = new(_tokens.Value.Buffer, _tokens.Value.ByteOffset, _tokens.Value.Type, [paths.Count, Tokens, Channels]);
-        _backend.Download(destination, tokens);
+        _backend.Download(destination[..(int)tokens.Count], tokens);
     }
 
     /// <inheritdoc/>

@@ -38,7 +38,7 @@ public sealed class Trainer : IDisposable
         _settings = settings;
         _runner = new StepRunner(model, parameters, train, settings, groups);
         _predictor = new Predictor(model, _runner.Graphs);
-        State = new RunState { Settings = settings.Identity };
+        State = new RunState { Settings = settings.Identity() };
     }
 
     /// <summary>Where the run stands.</summary>
@@ -63,7 +63,7 @@ public sealed class Trainer : IDisposable
     /// <returns>Whether there was one.</returns>
     public bool TryResume(string folder)
     {
-        RunState? state = Checkpoint.Load(folder, _runner.Optimizer, _backend, _settings.Identity);
+        RunState? state = Checkpoint.Load(folder, _runner.Optimizer, _backend, _settings.Identity());
         State = state ?? State;
         return state is not null;
     }

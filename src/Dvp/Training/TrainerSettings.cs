@@ -58,7 +58,7 @@ public sealed record TrainerSettings
     }
 
     /// <summary>A text that is the same exactly for runs that would compute the same: a checkpoint is resumed only under equal settings.</summary>
-    public string Identity => ToString();
+    public string Identity() => ToString();
 }
 
 /// <summary>What a training run has to tell, step by step.</summary>
