@@ -1,0 +1,67 @@
+using System.Globalization;
+using Dvp.Engine;
+using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cpu;
+
+namespace Dvp.Settings;
+
+/// <summary>Kinds of devices that can be asked for.</summary>
+public enum DeviceKind
+{
+    /// <summary>The best device that is there.</summary>
+    Auto,
+
+    /// <summary>The processor.</summary>
+    Cpu,
+
+    /// <summary>An NVIDIA GPU.</summary>
+    Cuda,
+}
+
+/// <summary>The device that a user asks for: auto, cpu, cuda or cuda:n.</summary>
+/// <param name="Kind">The kind.</param>
+/// <param name="Index">The number of the GPU, from 0.</param>
+public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
+{
+    /// <summary>The best device that is there.</summary>
+    public static DeviceChoice Auto => new(DeviceKind.Auto);
+
+    /// <summary>The processor.</summary>
+    public static DeviceChoice Cpu => new(DeviceKind.Cpu);
+
+    /// <summary>Reads a choice.</summary>
+    /// <param name="text">auto, cpu, cuda or cuda:n.</param>
+    /// <param name="choice">The choice.</param>
+    /// <returns>Whether the text is one.</returns>
+    public static bool TryParse(string text, out DeviceChoice choice)
+    {
+        int index = 0;
+        bool numbered = text.StartsWith("cuda:", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out index);
+        choice = text switch
+        {
+            "auto" => Auto,
+            "cpu" => Cpu,
+            "cuda" => new DeviceChoice(DeviceKind.Cuda),
+            _ => new DeviceChoice(DeviceKind.Cuda, index),
+        };
+        return numbered || text is "auto" or "cpu" or "cuda";
+    }
+
+    /// <summary>Opens the device.</summary>
+    /// <param name="threads">CPU threads, the caller included; 0 for all that the process may use.</param>
+    /// <exception cref="DvpException">The device asked for is not there (<see cref="DvpExitCode.NoDevice"/>).</exception>
+    public Backend Open(int threads = 0) => Kind == DeviceKind.Cuda
+        ? throw new DvpException(
+            $"The device {this} was asked for, and this build has no CUDA device; leave --device out, or give --device cpu.",
+            exitCode: DvpExitCode.NoDevice)
+        : new CpuBackend(threads);
+
+    /// <summary>auto, cpu or cuda:n.</summary>
+    public override string ToString() => Kind switch
+    {
+        DeviceKind.Auto => "auto",
+        DeviceKind.Cpu => "cpu",
+        _ => string.Create(CultureInfo.InvariantCulture, $"cuda:{Index}"),
+    };
+}
