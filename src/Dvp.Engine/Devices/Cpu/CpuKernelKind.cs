@@ -3,7 +3,9 @@ using System.Runtime.Intrinsics;
 
 namespace Dvp.Engine.Devices.Cpu;
 
-/// <summary>The vector width that matrix products are computed with. Results of all kinds are the same bits where the machine has fused multiply-add.</summary>
+/// <summary>
+/// The vector width that matrix products are computed with. All give the same bits where the machine has fused multiply-add.
+/// </summary>
 internal enum CpuKernelKind
 {
     /// <summary>Whatever <see cref="Vector{T}"/> is on the machine.</summary>
@@ -24,7 +26,9 @@ internal static class CpuKernelKinds
 
     /// <summary>The best kind for this machine.</summary>
     internal static CpuKernelKind Best =>
-        Vector512.IsHardwareAccelerated ? CpuKernelKind.Avx512 : Vector256.IsHardwareAccelerated ? CpuKernelKind.Avx2 : CpuKernelKind.Portable;
+        Vector512.IsHardwareAccelerated ? CpuKernelKind.Avx512
+        : Vector256.IsHardwareAccelerated ? CpuKernelKind.Avx2
+        : CpuKernelKind.Portable;
 
     /// <summary>Columns of a panel of a packed matrix: two vectors, and 16 where vectors are narrower than eight floats.</summary>
     internal static int PanelWidth(this CpuKernelKind kind) => kind switch

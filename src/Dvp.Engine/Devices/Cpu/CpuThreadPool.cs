@@ -9,7 +9,8 @@ namespace Dvp.Engine.Devices.Cpu;
 /// the threads draw from one counter; the caller draws too. Idle threads spin for some microseconds, then park.
 /// </summary>
 /// <remarks>
-/// <para><see cref="Run"/> allocates nothing. Two callers at once are served one after the other; a call from within a body runs inline.</para>
+/// <para><see cref="Run"/> allocates nothing. Two callers at once are served one after the other; a call from within a body runs
+/// inline.</para>
 /// <para>Which thread computes a chunk is left to chance; what a chunk computes must not depend on it.</para>
 /// </remarks>
 internal sealed unsafe class CpuThreadPool : IDisposable
@@ -35,7 +36,7 @@ internal sealed unsafe class CpuThreadPool : IDisposable
     private Counters _counters;
 
     /// <summary>Starts the threads.</summary>
-    /// <param name="threads">Threads that compute, the caller included; 0 for as many as the process may use (container quotas count).</param>
+    /// <param name="threads">Threads that compute, the caller included; 0 for what the process may use, container quotas counted.</param>
     /// <exception cref="ArgumentOutOfRangeException">A negative number.</exception>
     internal CpuThreadPool(int threads = 0)
     {
@@ -62,7 +63,7 @@ internal sealed unsafe class CpuThreadPool : IDisposable
         }
     }
 
-    /// <summary>Calls <paramref name="body"/> once for every chunk number in [0, chunks), on all threads, and returns when all are done.</summary>
+    /// <summary>Calls <paramref name="body"/> once for every chunk number below the number of chunks, and returns when all are done.</summary>
     /// <param name="body">Gets the context and the chunk number.</param>
     /// <param name="context">Anything; must live until the call returns.</param>
     /// <param name="chunks">Number of chunks; none for 0.</param>
@@ -138,9 +139,9 @@ internal sealed unsafe class CpuThreadPool : IDisposable
         return (ticket & MaxChunks) < ticket >> ChunkBits;
     }
 
-    // Draws chunks until there are none. One word holds the number of chunks and how many are drawn, so a thread that comes late, after the
-    // call it was woken for has ended, either gets a chunk of the call that now runs or none; fields are read only while a drawn chunk holds
-    // the caller in Run.
+    // Draws chunks until there are none. One word holds the number of chunks and how many are drawn, so a thread that comes late, after
+    // the call it was woken for has ended, either gets a chunk of the call that now runs or none; fields are read only while a drawn chunk
+    // holds the caller in Run.
     private void Draw()
     {
         while (HasWork())

@@ -53,7 +53,7 @@ internal static unsafe class Gemm
             YStride = yStride,
             Epilogue = epilogue,
         };
-        Run(pool, ref work, b.Kind, b.Storage);
+        Run(pool, ref work, b.Kind, b.Storage, b.IsFinite);
         GC.KeepAlive(b);
     }
 
@@ -119,7 +119,7 @@ internal static unsafe class Gemm
                 YStride = cStride,
                 Epilogue = new GemmEpilogue { Accumulate = accumulate || first > 0 },
             };
-            Run(pool, ref work, best, ElementType.F32);
+            Run(pool, ref work, best, ElementType.F32, isFinite: true);
             first += terms;
         }
         while (first < a.Columns);
@@ -138,7 +138,17 @@ internal static unsafe class Gemm
     /// <param name="dwStride">Floats from one row of dw to the next.</param>
     /// <param name="kind">Kernel; null for the machine's best.</param>
     internal static void AccumulateOuter(
-        CpuThreadPool pool, int m, int n, int k, float* dy, nint dyStride, float* x, nint xStride, float* dw, nint dwStride, CpuKernelKind? kind = null) =>
+        CpuThreadPool pool,
+        int m,
+        int n,
+        int k,
+        float* dy,
+        nint dyStride,
+        float* x,
+        nint xStride,
+        float* dw,
+        nint dwStride,
+        CpuKernelKind? kind = null) =>
         Multiply(
             pool,
             new GemmOperand(dy, m, n, dyStride, 1).Transposed,
@@ -148,7 +158,7 @@ internal static unsafe class Gemm
             accumulate: true,
             kind);
 
-    private static void Run(CpuThreadPool pool, ref GemmWork work, CpuKernelKind kind, ElementType storage)
+    private static void Run(CpuThreadPool pool, ref GemmWork work, CpuKernelKind kind, ElementType storage, bool isFinite)
     {
         if (work.Rows <= 0 || work.Columns <= 0)
         {
@@ -165,25 +175,29 @@ internal static unsafe class Gemm
         int panelChunks = (int)Math.Clamp((chunks + work.RowBlocks - 1) / work.RowBlocks, 1, panels);
         work.PanelsPerChunk = (panels + panelChunks - 1) / panelChunks;
         panelChunks = (panels + work.PanelsPerChunk - 1) / work.PanelsPerChunk;
-        delegate*<void*, int, void> body = Body(kind, storage);
+        delegate*<void*, int, void> body = Body(kind, storage, isFinite);
         fixed (GemmWork* context = &work)
         {
             pool.Run(body, context, panelChunks * work.RowBlocks);
         }
     }
 
-    private static delegate*<void*, int, void> Body(CpuKernelKind kind, ElementType storage) => (kind, storage) switch
+    private static delegate*<void*, int, void> Body(CpuKernelKind kind, ElementType storage, bool isFinite) => kind switch
     {
-        (CpuKernelKind.Avx512, ElementType.F32) => &GemmWork.Compute<Simd512, Vector512<float>, Float32Element>,
-        (CpuKernelKind.Avx512, ElementType.BF16) => &GemmWork.Compute<Simd512, Vector512<float>, BFloat16Element>,
-        (CpuKernelKind.Avx512, _) => &GemmWork.Compute<Simd512, Vector512<float>, Float16Element>,
-        (CpuKernelKind.Avx2, ElementType.F32) => &GemmWork.Compute<Simd256, Vector256<float>, Float32Element>,
-        (CpuKernelKind.Avx2, ElementType.BF16) => &GemmWork.Compute<Simd256, Vector256<float>, BFloat16Element>,
-        (CpuKernelKind.Avx2, _) => &GemmWork.Compute<Simd256, Vector256<float>, Float16Element>,
-        (_, ElementType.F32) => &GemmWork.Compute<SimdAny, Vector<float>, Float32Element>,
-        (_, ElementType.BF16) => &GemmWork.Compute<SimdAny, Vector<float>, BFloat16Element>,
-        _ => &GemmWork.Compute<SimdAny, Vector<float>, Float16Element>,
+        CpuKernelKind.Avx512 => Body<Simd512, Vector512<float>>(storage, isFinite),
+        CpuKernelKind.Avx2 => Body<Simd256, Vector256<float>>(storage, isFinite),
+        _ => Body<SimdAny, Vector<float>>(storage, isFinite),
     };
+
+    private static delegate*<void*, int, void> Body<TSimd, TVector>(ElementType storage, bool isFinite)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : struct => storage switch
+        {
+            ElementType.F32 => &GemmWork.Compute<TSimd, TVector, Float32Element>,
+            ElementType.BF16 => &GemmWork.Compute<TSimd, TVector, BFloat16Element>,
+            _ when isFinite => &GemmWork.Compute<TSimd, TVector, FiniteFloat16Element>,
+            _ => &GemmWork.Compute<TSimd, TVector, Float16Element>,
+        };
 }
 
 /// <summary>A matrix of floats with any strides.</summary>

@@ -75,7 +75,8 @@ internal unsafe struct GemmEpilogueBlock
         {
             for (int row = 0; row < Rows; row++)
             {
-                new ReadOnlySpan<float>(Sums + ((long)row * Width), Columns).CopyTo(new Span<float>(PreActivation + (row * PreActivationStride), Columns));
+                var sums = new ReadOnlySpan<float>(Sums + ((long)row * Width), Columns);
+                sums.CopyTo(new Span<float>(PreActivation + (row * PreActivationStride), Columns));
             }
         }
 

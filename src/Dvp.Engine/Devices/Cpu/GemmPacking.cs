@@ -67,7 +67,8 @@ internal static unsafe class GemmPacking
     /// <summary>Packs B (terms, columns) of any strides into panels of floats.</summary>
     internal static void PackPanels(
         CpuThreadPool pool, float* destination, float* source, nint columnStep, nint termStep, int columns, int terms, int panelWidth) =>
-        RunPacking(pool, &PackChunk<Copy32>, (byte*)destination, (byte*)source, columnStep, termStep, columns, terms, panelWidth, sizeof(float));
+        RunPacking(
+            pool, &PackChunk<Copy32>, (byte*)destination, (byte*)source, columnStep, termStep, columns, terms, panelWidth, sizeof(float));
 
     /// <summary>destination (rows, terms), contiguous = source of any strides: A in the order in which tiles read it.</summary>
     internal static void PackRows(CpuThreadPool pool, float* destination, float* source, nint rowStep, nint termStep, int rows, int terms)

@@ -37,12 +37,12 @@ internal unsafe struct GemmTileArguments
 }
 
 /// <summary>
-/// The innermost loops of matrix products: 2, 4 or 6 rows by two vectors, the sums in registers (12 of 16 for six rows), one row of B and
-/// one broadcast element of A at a time.
+/// The innermost loops of matrix products: 1, 2, 4 or 6 rows by two vectors, the sums in registers (12 of 16 for six rows), one row of B
+/// and one broadcast element of A at a time.
 /// </summary>
 /// <remarks>
-/// Every sum is built term by term in the order of k, whatever the tile, so a row's result does not depend on the rows beside it. An odd
-/// number of rows computes its last row twice rather than branch: both write the same values to the same place.
+/// Every sum is built term by term in the order of k, whatever the tile, so a row's result does not depend on the rows beside it. A tile
+/// of 3 or 5 rows computes its last row twice rather than branch: both write the same values to the same place.
 /// </remarks>
 internal static unsafe class GemmTile
 {
@@ -64,9 +64,13 @@ internal static unsafe class GemmTile
         {
             Rows4<TSimd, TVector, TElement>(in tile);
         }
-        else
+        else if (tile.Rows == 2)
         {
             Rows2<TSimd, TVector, TElement>(in tile);
+        }
+        else
+        {
+            Rows1<TSimd, TVector, TElement>(in tile);
         }
     }
 
@@ -198,22 +202,21 @@ internal static unsafe class GemmTile
         TSimd.Store(c31, y + (last * step) + TSimd.Count);
     }
 
-    /// <summary>One or two rows, see the type.</summary>
+    /// <summary>Two rows, see the type.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rows2<TSimd, TVector, TElement>(in GemmTileArguments tile)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct
         where TElement : struct, IPanelElement
     {
-        nint last = tile.Rows - 1;
         float* a0 = tile.A;
-        float* a1 = a0 + (last * tile.AStride);
+        float* a1 = a0 + tile.AStride;
         float* initial = tile.Initial;
         nint step = tile.InitialStride;
         TVector c00 = TSimd.Load(initial);
         TVector c01 = TSimd.Load(initial + TSimd.Count);
-        TVector c10 = TSimd.Load(initial + (last * step));
-        TVector c11 = TSimd.Load(initial + (last * step) + TSimd.Count);
+        TVector c10 = TSimd.Load(initial + step);
+        TVector c11 = TSimd.Load(initial + step + TSimd.Count);
         byte* b = tile.B;
         nint bStep = tile.BStride * TElement.Size;
         nint k = tile.K;
@@ -234,7 +237,36 @@ internal static unsafe class GemmTile
         step = tile.YStride;
         TSimd.Store(c00, y);
         TSimd.Store(c01, y + TSimd.Count);
-        TSimd.Store(c10, y + (last * step));
-        TSimd.Store(c11, y + (last * step) + TSimd.Count);
+        TSimd.Store(c10, y + step);
+        TSimd.Store(c11, y + step + TSimd.Count);
+    }
+
+    /// <summary>One row, see the type.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rows1<TSimd, TVector, TElement>(in GemmTileArguments tile)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : struct
+        where TElement : struct, IPanelElement
+    {
+        float* a0 = tile.A;
+        float* initial = tile.Initial;
+        TVector c00 = TSimd.Load(initial);
+        TVector c01 = TSimd.Load(initial + TSimd.Count);
+        byte* b = tile.B;
+        nint bStep = tile.BStride * TElement.Size;
+        nint k = tile.K;
+        for (nint i = 0; i < k; i++)
+        {
+            TVector b0 = TElement.Load<TSimd, TVector>(b);
+            TVector b1 = TElement.Load<TSimd, TVector>(b + (TSimd.Count * TElement.Size));
+            b += bStep;
+            TVector a = TSimd.Create(a0[i]);
+            c00 = TSimd.MultiplyAdd(a, b0, c00);
+            c01 = TSimd.MultiplyAdd(a, b1, c01);
+        }
+
+        float* y = tile.Y;
+        TSimd.Store(c00, y);
+        TSimd.Store(c01, y + TSimd.Count);
     }
 }

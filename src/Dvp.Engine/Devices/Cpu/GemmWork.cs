@@ -273,9 +273,17 @@ internal unsafe struct GemmWork
         block.Rows = chunk.Rows;
         block.Columns = columns;
         block.PreActivationStride = Epilogue.PreActivationStride;
-        block.PreActivation = Epilogue.PreActivation is null ? null : Epilogue.PreActivation + (chunk.FirstRow * Epilogue.PreActivationStride) + column;
+        if (Epilogue.PreActivation is not null)
+        {
+            block.PreActivation = Epilogue.PreActivation + (chunk.FirstRow * Epilogue.PreActivationStride) + column;
+        }
+
         block.ResidualStride = Epilogue.ResidualStride;
-        block.Residual = Epilogue.Residual is null ? null : Epilogue.Residual + (chunk.FirstRow * Epilogue.ResidualStride) + column;
+        if (Epilogue.Residual is not null)
+        {
+            block.Residual = Epilogue.Residual + (chunk.FirstRow * Epilogue.ResidualStride) + column;
+        }
+
         block.Y = Y + (chunk.FirstRow * YStride) + column;
         block.YStride = YStride;
         block.Accumulate = Epilogue.Accumulate;

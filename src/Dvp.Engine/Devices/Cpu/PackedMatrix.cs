@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cpu;
@@ -86,6 +87,9 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Bytes of all panels.</summary>
     internal long Bytes { get; }
 
+    /// <summary>Whether f16 elements are all finite, which makes widening them cheaper.</summary>
+    internal bool IsFinite { get; private set; } = true;
+
     /// <summary>The panels.</summary>
     internal byte* Data { get; private set; }
 
@@ -100,6 +104,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
         ObjectDisposedException.ThrowIf(Data is null, this);
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, Inputs);
         GemmPacking.Pack(pool, this, weight, type, stride);
+        IsFinite = Storage != ElementType.F16 || AllFinite((ushort*)Data, Bytes / sizeof(ushort));
     }
 
     /// <summary>As <see cref="Pack"/>, from f32.</summary>
@@ -110,6 +115,19 @@ internal sealed unsafe class PackedMatrix : IDisposable
     {
         Free();
         GC.SuppressFinalize(this);
+    }
+
+    // An exponent of all ones is infinity or NaN. Panels are whole vectors of 16 elements.
+    private static bool AllFinite(ushort* elements, long count)
+    {
+        Vector256<ushort> exponent = Vector256.Create((ushort)0x7C00);
+        Vector256<ushort> found = Vector256<ushort>.Zero;
+        for (long i = 0; i < count; i += Vector256<ushort>.Count)
+        {
+            found |= Vector256.Equals(Vector256.Load(elements + i) & exponent, exponent);
+        }
+
+        return found == Vector256<ushort>.Zero;
     }
 
     private void Free()

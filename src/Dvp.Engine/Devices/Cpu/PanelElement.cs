@@ -36,7 +36,7 @@ internal readonly unsafe struct BFloat16Element : IPanelElement
         where TVector : struct => TSimd.ShiftLeft(TSimd.LoadWidened((ushort*)source), 16);
 }
 
-/// <summary>IEEE 754 binary16.</summary>
+/// <summary>IEEE 754 binary16, infinities and NaN included.</summary>
 internal readonly unsafe struct Float16Element : IPanelElement
 {
     public static int Size => sizeof(ushort);
@@ -45,4 +45,15 @@ internal readonly unsafe struct Float16Element : IPanelElement
     public static TVector Load<TSimd, TVector>(byte* source)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct => TSimd.HalfToSingle(TSimd.LoadWidened((ushort*)source));
+}
+
+/// <summary>IEEE 754 binary16 without infinities and NaN.</summary>
+internal readonly unsafe struct FiniteFloat16Element : IPanelElement
+{
+    public static int Size => sizeof(ushort);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Load<TSimd, TVector>(byte* source)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : struct => TSimd.FiniteHalfToSingle(TSimd.LoadSignExtended((short*)source));
 }

@@ -57,13 +57,14 @@ internal static partial class VectorMath
         return TSimd.Select(TSimd.LessThan(x, TSimd.Create(0f)), tail, TSimd.Subtract(TSimd.Create(1f), tail));
     }
 
-    /// <summary>x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), as x sigmoid(2 sqrt(2/pi) (...)), which keeps small results accurate</summary>
+    /// <summary>x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3), as x sigmoid(2 u), which keeps small results accurate</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static TVector GeluTanh<TSimd, TVector>(TVector x)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct
     {
-        TVector cubic = TSimd.MultiplyAdd(TSimd.Multiply(x, x), TSimd.Create(2f * GeluTanhScale * GeluTanhCubic), TSimd.Create(2f * GeluTanhScale));
+        TVector square = TSimd.Multiply(x, x);
+        TVector cubic = TSimd.MultiplyAdd(square, TSimd.Create(2f * GeluTanhScale * GeluTanhCubic), TSimd.Create(2f * GeluTanhScale));
         return TSimd.Multiply(x, Sigmoid<TSimd, TVector>(TSimd.Multiply(x, cubic)));
     }
 

@@ -103,7 +103,7 @@ internal static partial class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector<float> GeluErfDerivative(Vector<float> x) => GeluErfDerivative<SimdAny, Vector<float>>(x);
 
-    /// <summary>x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), as x sigmoid(2 sqrt(2/pi) (...)), which keeps small results accurate</summary>
+    /// <summary>x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3), as x sigmoid(2 u), which keeps small results accurate</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector256<float> GeluTanh(Vector256<float> x) => GeluTanh<Simd256, Vector256<float>>(x);
 

@@ -50,7 +50,8 @@ public sealed class VectorMathTests
     private static double TanhArgument(double x) => Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
 
     // Name, function, exact value, absolute and relative tolerance.
-    private static (string Name, Function256 F, Function512 F512, FunctionAny Any, Func<double, double> Exact, double Absolute, double Relative)[] Functions =>
+    private static
+        (string Name, Function256 F, Function512 F512, FunctionAny Any, Func<double, double> Exact, double Absolute, double Relative)[] Functions =>
     [
         ("exp", VectorMath.Exp, VectorMath.Exp, VectorMath.Exp, Math.Exp, 0, 2e-7),
         ("tail", VectorMath.NormalTail, VectorMath.NormalTail, VectorMath.NormalTail, x => Cumulative(-x), 1e-7, 2e-6),
@@ -62,13 +63,15 @@ public sealed class VectorMathTests
         ("gelu'", VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative,
             x => Cumulative(x) + (x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI)), 8e-7, 0),
         ("gelu tanh", VectorMath.GeluTanh, VectorMath.GeluTanh, VectorMath.GeluTanh, x => x * Logistic(2 * TanhArgument(x)), 1e-36, 2e-5),
-        ("gelu tanh'", VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative, GeluTanhDerivative, 6e-7, 0),
+        ("gelu tanh'", VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative,
+            GeluTanhDerivative, 6e-7, 0),
         ("quick gelu", VectorMath.QuickGelu, VectorMath.QuickGelu, VectorMath.QuickGelu, x => x * Logistic(1.702 * x), 1e-36, 6e-6),
         ("quick gelu'", VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative,
             x => Slope(1.702 * x), 4e-7, 0),
         ("silu", VectorMath.Silu, VectorMath.Silu, VectorMath.Silu, x => x * Logistic(x), 1e-36, 4e-7),
         ("silu'", VectorMath.SiluDerivative, VectorMath.SiluDerivative, VectorMath.SiluDerivative, Slope, 4e-7, 0),
-        ("tanh'", VectorMath.TanhDerivative, VectorMath.TanhDerivative, VectorMath.TanhDerivative, x => 1 - (Math.Tanh(x) * Math.Tanh(x)), 6e-7, 0),
+        ("tanh'", VectorMath.TanhDerivative, VectorMath.TanhDerivative, VectorMath.TanhDerivative,
+            x => 1 - (Math.Tanh(x) * Math.Tanh(x)), 6e-7, 0),
     ];
 
     public static TheoryData<int> Indexes => new(Enumerable.Range(0, Functions.Length));
