@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
@@ -29,6 +30,43 @@ internal sealed class OpBench : IDisposable
 
     /// <summary>What the run found, in double precision.</summary>
     public TensorArchive Results { get; } = new("the operator under test");
+
+    /// <summary>
+    /// Whether <see cref="Run"/> runs every operator a second time and adds up what that allocates on the managed heap; the results are
+    /// worth nothing then.
+    /// </summary>
+    public bool MeasureAllocations { get; init; }
+
+    /// <summary>Managed bytes that the second runs allocated on the calling thread, by operator.</summary>
+    public List<(string Operator, long Bytes)> Allocations { get; } = [];
+
+    /// <summary>Runs an operator.</summary>
+    public void Run(Action<Backend> op, [CallerArgumentExpression(nameof(op))] string text = "")
+    {
+        op(Device);
+        if (MeasureAllocations)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            op(Device);
+            long bytes = GC.GetAllocatedBytesForCurrentThread() - before;
+            Allocations.Add((text, bytes));
+        }
+    }
+
+    /// <summary>Random read-only values in [-1, 1], see <see cref="Random"/>.</summary>
+    public Tensor Input(string name, ReadOnlySpan<int> shape, int gap = 0, ElementType? type = null, double spread = 1) =>
+        Input(Random(name, (int)TensorShape.Count(shape), spread), shape, gap, type);
+
+    /// <summary>Random values that an operator adds to.</summary>
+    public Tensor InOut(string name, ReadOnlySpan<int> shape, int gap = 0) =>
+        InOut(Random(name, (int)TensorShape.Count(shape)), shape, gap);
+
+    /// <summary>A random parameter whose gradient starts with random values, or that is frozen.</summary>
+    public ParameterBlock Parameter(string name, ReadOnlySpan<int> shape, bool trains = true, ElementType? type = null)
+    {
+        int count = (int)TensorShape.Count(shape);
+        return Parameter(Random(name, count), shape, trains, trains ? Random($"{name} gradient", count) : null, type);
+    }
 
     /// <summary>Read-only values of the device's activation type (or another), with <paramref name="gap"/> guard elements after every row.</summary>
     public Tensor Input(double[] values, ReadOnlySpan<int> shape, int gap = 0, ElementType? type = null) =>

@@ -1,0 +1,96 @@
+using Dvp.Engine.Devices;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Tests.Ops;
+
+internal static partial class OpScenarios
+{
+    private const int Ignored = -100;
+
+    private static IEnumerable<OpScenario> Losses()
+    {
+        foreach (int classes in s_raggedSizes.Append(3129))
+        {
+            yield return new($"cross-entropy 17x{classes}", b => CrossEntropy(b, 17, classes, 0.1f));
+            yield return new($"BCE 9x{classes}", b => BinaryCrossEntropy(b, 9, classes));
+        }
+
+        yield return new("cross-entropy 257x1843, no smoothing", b => CrossEntropy(b, 257, 1843, 0));
+        yield return new("BCE 256x13", b => BinaryCrossEntropy(b, 256, 13));
+    }
+
+    private static void CrossEntropy(OpBench b, int rows, int classes, float smoothing)
+    {
+        int[] classOf = OpBench.Integers("labels", rows, 0, classes);
+        for (int row = 1; row < rows; row += 4)
+        {
+            classOf[row] = Ignored;
+        }
+
+        Tensor labels = b.Input(classOf, rows);
+        Tensor logits = b.Input("logits", [rows, classes], spread: 6);
+        (Tensor loss, Tensor lossAlone, Tensor lossInPlace) = (b.Output([1]), b.Output([1]), b.Output([1]));
+        (Tensor dlogits, Tensor inPlace) = (b.Output([rows, classes]), b.InOut("logits", [rows, classes]));
+        b.Run(d => d.SoftmaxCrossEntropy(loss, dlogits, logits, labels, Ignored, smoothing, 0.75f));
+        b.Run(d => d.SoftmaxCrossEntropy(lossAlone, null, logits, labels, Ignored, smoothing, 1));
+        b.Run(d => d.SoftmaxCrossEntropy(lossInPlace, inPlace, inPlace, labels, Ignored, smoothing, 1));
+        b.Result("loss", loss);
+        b.Result("loss alone", lossAlone);
+        b.Result("loss in place", lossInPlace);
+        b.Result("dlogits", dlogits);
+        b.Result("dlogits in place", inPlace);
+    }
+
+    private static void BinaryCrossEntropy(OpBench b, int rows, int labels)
+    {
+        Tensor logits = b.Input("logits", [rows, labels], spread: 12);
+        Tensor targets = b.Input(b.Random("targets", rows * labels, 0.5, 0.5), [rows, labels]);
+        (Tensor loss, Tensor lossAlone) = (b.Output([1]), b.Output([1]));
+        Tensor dlogits = b.Output([rows, labels]);
+        b.Run(d => d.BceWithLogits(loss, dlogits, logits, targets, 0.5f));
+        b.Run(d => d.BceWithLogits(lossAlone, null, logits, targets, 1));
+        b.Result("loss", loss);
+        b.Result("loss alone", lossAlone);
+        b.Result("dlogits", dlogits);
+    }
+
+    private static IEnumerable<OpScenario> Optimizers()
+    {
+        foreach (bool decoupledFirst in (bool[])[true, false])
+        {
+            foreach (float maxNorm in (float[])[0, 0.5f, 1e6f])
+            {
+                yield return new(
+                    $"AdamW, {(decoupledFirst ? "decay first" : "decay last")}, largest norm {maxNorm}",
+                    b => Optimize(b, decoupledFirst, maxNorm), 4);
+            }
+        }
+    }
+
+    private static void Optimize(OpBench b, bool decoupledFirst, float maxNorm)
+    {
+        int[] sizes = [1, 5, 31, 64, 257, 4096, 70_001];
+        AdamWParameter[] parameters = [.. sizes.Select((size, i) => new AdamWParameter
+        {
+            Value = b.InOut($"value {i}", [size]),
+            Gradient = b.Input($"gradient {i}", [size]),
+            FirstMoment = b.InOut($"first {i}", [size]),
+            SecondMoment = b.InOut(b.Random($"second {i}", size, 0.4, 0.5), [size]),
+            RateMultiplier = i % 2 == 0 ? 1 : 10,
+            Decay = i % 3 == 0 ? 0 : 0.2f,
+            UpdateCount = 1 + (i * 50),
+            Active = i != 2,
+        })];
+        Tensor norm = b.Output([1]);
+        b.Run(d => d.GlobalNorm(norm, [.. parameters.Where(p => p.Active).Select(p => p.Gradient)]));
+        AdamWOptions options = new(1e-3f, 0.9f, 0.98f, 1e-8f, decoupledFirst, maxNorm);
+        b.Run(d => d.AdamW(parameters, options, maxNorm > 0 ? norm : null));
+        b.Result("norm", norm);
+        for (int i = 0; i < sizes.Length; i++)
+        {
+            b.Result($"value {i}", parameters[i].Value);
+            b.Result($"first moment {i}", parameters[i].FirstMoment);
+            b.Result($"second moment {i}", parameters[i].SecondMoment);
+        }
+    }
+}
