@@ -15,15 +15,15 @@ public static partial class Ops
     {
         int channels = qkv.Value.Columns / 3;
         Tensor Part(Tensor packed, int index) => packed.SliceColumns(index * channels, channels);
-        (Variable context, Tensor? saved, AttentionOptions full) = graph.AttentionForward(
-            Part(qkv.Value, 0), Part(qkv.Value, 1), Part(qkv.Value, 2), qkv.NeedsGradient, options, dropoutRate);
+        (Tensor q, Tensor k, Tensor v) = (Part(qkv.Value, 0), Part(qkv.Value, 1), Part(qkv.Value, 2));
+        (Variable context, Tensor? saved, AttentionOptions full) = graph.AttentionForward(q, k, v, qkv.NeedsGradient, options, dropoutRate);
 
         graph.OnBackward(context, () =>
         {
             Tensor d = graph.FirstGradientOf(qkv);
+            (Tensor dq, Tensor dk, Tensor dv) = (Part(d, 0), Part(d, 1), Part(d, 2));
             graph.BackwardStep(() => graph.Backend.AttentionBackward(
-                Part(d, 0), Part(d, 1), Part(d, 2), null, context.Gradient!, context.Value, saved!,
-                Part(qkv.Value, 0), Part(qkv.Value, 1), Part(qkv.Value, 2), full));
+                dq, dk, dv, null, context.Gradient!, context.Value, saved!, q, k, v, full));
         });
         return context;
     }
@@ -39,8 +39,9 @@ public static partial class Ops
     {
         int channels = kv.Value.Columns / 2;
         Tensor Part(Tensor packed, int index) => packed.SliceColumns(index * channels, channels);
+        (Tensor k, Tensor v) = (Part(kv.Value, 0), Part(kv.Value, 1));
         (Variable context, Tensor? saved, AttentionOptions full) = graph.AttentionForward(
-            q.Value, Part(kv.Value, 0), Part(kv.Value, 1), q.NeedsGradient || kv.NeedsGradient, options, dropoutRate);
+            q.Value, k, v, q.NeedsGradient || kv.NeedsGradient, options, dropoutRate);
 
         graph.OnBackward(context, () =>
         {
@@ -49,7 +50,7 @@ public static partial class Ops
             Tensor? dk = dkv is null ? null : Part(dkv, 0);
             Tensor? dv = dkv is null ? null : Part(dkv, 1);
             graph.BackwardStep(() => graph.Backend.AttentionBackward(
-                dq, dk, dv, null, context.Gradient!, context.Value, saved!, q.Value, Part(kv.Value, 0), Part(kv.Value, 1), full));
+                dq, dk, dv, null, context.Gradient!, context.Value, saved!, q.Value, k, v, full));
         });
         return context;
     }

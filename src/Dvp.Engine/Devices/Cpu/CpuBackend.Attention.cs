@@ -136,7 +136,7 @@ public sealed unsafe partial class CpuBackend
         bool few = end - first < AttentionFewQueries;
         if (!few)
         {
-            CpuProducts.Transpose(keys, padded, key, c.Key.Stride, c.Keys, size);
+            CpuTranspose.Run(keys, padded, key, c.Key.Stride, c.Keys, size);
         }
 
         for (int head = keyHead * group; head < (keyHead + 1) * group; head++)

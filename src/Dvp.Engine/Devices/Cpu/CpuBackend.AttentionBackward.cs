@@ -64,7 +64,7 @@ public sealed unsafe partial class CpuBackend
         bool few = c.Queries < AttentionFewQueries;
         if (!few)
         {
-            CpuProducts.Transpose(values, padded, value, c.Value.Stride, c.Keys, size);
+            CpuTranspose.Run(values, padded, value, c.Value.Stride, c.Keys, size);
         }
 
         if (!c.KeepsProbabilities)
@@ -72,7 +72,7 @@ public sealed unsafe partial class CpuBackend
             KeyMaskRow(mask, ref c, batch);
             if (!few)
             {
-                CpuProducts.Transpose(keys, padded, key, c.Key.Stride, c.Keys, size);
+                CpuTranspose.Run(keys, padded, key, c.Key.Stride, c.Keys, size);
             }
         }
 

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Dvp.Engine.Devices.Cpu;
 
@@ -27,13 +26,13 @@ internal static unsafe class CpuProducts
     internal static void Multiply(
         float* c, long cStride, float* a, long aRow, long aStep, float* b, long bStride, int m, int n, int k, float alpha, bool accumulate)
     {
+        int tiled = m & ~3;
         int column = 0;
-        while (n - column >= 8)
+        while (n - column >= 8 && tiled > 0)
         {
             int vectors = (n - column) >> 3;
             int width = vectors is 3 or > 4 ? 3 : Math.Min(vectors, 2);
-            int row = 0;
-            for (; row + 4 <= m; row += 4)
+            for (int row = 0; row < tiled; row += 4)
             {
                 float* to = c + (row * cStride) + column;
                 float* from = a + (row * aRow);
@@ -51,15 +50,15 @@ internal static unsafe class CpuProducts
                 }
             }
 
-            for (; row < m; row++)
-            {
-                OneRow(c + (row * cStride) + column, a + (row * aRow), aStep, b + column, bStride, width, k, alpha, accumulate);
-            }
-
             column += width * 8;
         }
 
-        for (; column < n; column++)
+        for (int row = tiled; row < m; row++)
+        {
+            OneRow(c + (row * cStride), a + (row * aRow), aStep, b, bStride, n >> 3, k, alpha, accumulate);
+        }
+
+        for (column = n & ~7; column < n; column++)
         {
             for (int row = 0; row < m; row++)
             {
@@ -104,72 +103,6 @@ internal static unsafe class CpuProducts
                 }
             }
         }
-    }
-
-    /// <summary>y (columns, paddedRows) = x^T for x (rows, columns); places of y past the rows are 0.</summary>
-    internal static void Transpose(float* y, int paddedRows, float* x, long xStride, int rows, int columns)
-    {
-        for (int row = 0; row < paddedRows; row += 8)
-        {
-            int count = Math.Min(8, rows - row);
-            int column = 0;
-            if (count == 8 && Avx.IsSupported)
-            {
-                for (; column + 8 <= columns; column += 8)
-                {
-                    TransposeBlock(y + ((long)column * paddedRows) + row, paddedRows, x + (row * xStride) + column, xStride);
-                }
-            }
-
-            for (; column < columns; column++)
-            {
-                float* to = y + ((long)column * paddedRows) + row;
-                Vector256<float>.Zero.Store(to);
-                for (int i = 0; i < count; i++)
-                {
-                    to[i] = x[((row + i) * xStride) + column];
-                }
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeBlock(float* y, long yStride, float* x, long xStride)
-    {
-        Vector256<float> r0 = Vector256.Load(x);
-        Vector256<float> r1 = Vector256.Load(x + xStride);
-        Vector256<float> r2 = Vector256.Load(x + (2 * xStride));
-        Vector256<float> r3 = Vector256.Load(x + (3 * xStride));
-        Vector256<float> r4 = Vector256.Load(x + (4 * xStride));
-        Vector256<float> r5 = Vector256.Load(x + (5 * xStride));
-        Vector256<float> r6 = Vector256.Load(x + (6 * xStride));
-        Vector256<float> r7 = Vector256.Load(x + (7 * xStride));
-        TransposeHalf(r0, r1, r2, r3, out Vector256<float> a0, out Vector256<float> a1, out Vector256<float> a2, out Vector256<float> a3);
-        TransposeHalf(r4, r5, r6, r7, out Vector256<float> b0, out Vector256<float> b1, out Vector256<float> b2, out Vector256<float> b3);
-        Vector256.Create(a0.GetLower(), b0.GetLower()).Store(y);
-        Vector256.Create(a1.GetLower(), b1.GetLower()).Store(y + yStride);
-        Vector256.Create(a2.GetLower(), b2.GetLower()).Store(y + (2 * yStride));
-        Vector256.Create(a3.GetLower(), b3.GetLower()).Store(y + (3 * yStride));
-        Vector256.Create(a0.GetUpper(), b0.GetUpper()).Store(y + (4 * yStride));
-        Vector256.Create(a1.GetUpper(), b1.GetUpper()).Store(y + (5 * yStride));
-        Vector256.Create(a2.GetUpper(), b2.GetUpper()).Store(y + (6 * yStride));
-        Vector256.Create(a3.GetUpper(), b3.GetUpper()).Store(y + (7 * yStride));
-    }
-
-    /// <summary>Transposes the 4 x 4 blocks in both halves of four rows.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void TransposeHalf(
-        Vector256<float> r0, Vector256<float> r1, Vector256<float> r2, Vector256<float> r3,
-        out Vector256<float> c0, out Vector256<float> c1, out Vector256<float> c2, out Vector256<float> c3)
-    {
-        Vector256<double> t0 = Avx.UnpackLow(r0, r1).AsDouble();
-        Vector256<double> t1 = Avx.UnpackHigh(r0, r1).AsDouble();
-        Vector256<double> t2 = Avx.UnpackLow(r2, r3).AsDouble();
-        Vector256<double> t3 = Avx.UnpackHigh(r2, r3).AsDouble();
-        c0 = Avx.UnpackLow(t0, t2).AsSingle();
-        c1 = Avx.UnpackHigh(t0, t2).AsSingle();
-        c2 = Avx.UnpackLow(t1, t3).AsSingle();
-        c3 = Avx.UnpackHigh(t1, t3).AsSingle();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -316,11 +249,33 @@ internal static unsafe class CpuProducts
         Put(c + (3 * cStride), s3, factor, accumulate);
     }
 
-    /// <summary>One row of up to three vectors; two sums each hide the latency of the addition.</summary>
-    private static void OneRow(float* c, float* a, long aStep, float* b, long bStride, int width, int k, float alpha, bool accumulate)
+    /// <summary>One row: four vectors at a time, then one at a time with four sums to hide the latency of the addition.</summary>
+    private static void OneRow(float* c, float* a, long aStep, float* b, long bStride, int vectors, int k, float alpha, bool accumulate)
     {
         Vector256<float> factor = Vector256.Create(alpha);
-        for (int vector = 0; vector < width; vector++, c += 8, b += 8)
+        for (; vectors >= 4; vectors -= 4, c += 32, b += 32)
+        {
+            Vector256<float> s0 = Vector256<float>.Zero, s1 = s0, s2 = s0, s3 = s0;
+            float* at = a;
+            float* from = b;
+            for (int i = 0; i < k; i++)
+            {
+                Vector256<float> x = Vector256.Create(*at);
+                s0 = Vector256.MultiplyAddEstimate(x, Vector256.Load(from), s0);
+                s1 = Vector256.MultiplyAddEstimate(x, Vector256.Load(from + 8), s1);
+                s2 = Vector256.MultiplyAddEstimate(x, Vector256.Load(from + 16), s2);
+                s3 = Vector256.MultiplyAddEstimate(x, Vector256.Load(from + 24), s3);
+                at += aStep;
+                from += bStride;
+            }
+
+            Put(c, s0, factor, accumulate);
+            Put(c + 8, s1, factor, accumulate);
+            Put(c + 16, s2, factor, accumulate);
+            Put(c + 24, s3, factor, accumulate);
+        }
+
+        for (; vectors > 0; vectors--, c += 8, b += 8)
         {
             Vector256<float> s0 = Vector256<float>.Zero, s1 = s0, s2 = s0, s3 = s0;
             int i = 0;
