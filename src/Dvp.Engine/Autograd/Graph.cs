@@ -196,6 +196,12 @@ public sealed class Graph
             (Tensor only, bool accumulate) = GradientOf(x.NeedsGradient ? x : residual!);
             record(only, accumulate);
         }
+        else if (ReferenceEquals(x, residual))
+        {
+            (Tensor twice, bool accumulate) = GradientOf(x);
+            record(twice, accumulate);
+            record(twice, true);
+        }
         else if (x.Slot is null && residual!.Slot is null)
         {
             (Tensor both, _) = GradientOf(x);

@@ -14,9 +14,15 @@ public static partial class Ops
     /// <param name="activation">The activation.</param>
     /// <param name="residual">(..., out); or null</param>
     /// <returns>(..., out)</returns>
+    /// <exception cref="ArgumentException">The bias trains and the weight does not.</exception>
     public static Variable Linear(
         this Graph graph, Variable x, ParameterBlock weight, ParameterBlock? bias, Activation activation = Activation.None, Variable? residual = null)
     {
+        if (bias is { Trains: true } && !weight.Trains)
+        {
+            throw new ArgumentException("A bias trains only together with its weight.", nameof(bias));
+        }
+
         Backend backend = graph.Backend;
         int[] shape = [.. x.Value.Shape];
         shape[^1] = weight.Value.Extent(0);

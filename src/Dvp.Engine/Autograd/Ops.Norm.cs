@@ -12,8 +12,14 @@ public static partial class Ops
     /// <param name="gamma">(C)</param>
     /// <param name="beta">(C)</param>
     /// <param name="epsilon">Added to the variance.</param>
+    /// <exception cref="ArgumentException">Only one of gamma and beta trains.</exception>
     public static Variable LayerNorm(this Graph graph, Variable x, Variable? residual, ParameterBlock gamma, ParameterBlock beta, float epsilon)
     {
+        if (gamma.Trains != beta.Trains)
+        {
+            throw new ArgumentException("Gamma and beta of a norm train together or not at all.", nameof(gamma));
+        }
+
         Backend backend = graph.Backend;
         Variable y = graph.Result(x.NeedsGradient || residual is { NeedsGradient: true } || gamma.Trains, x.Value.Shape);
         NormState saved = new(

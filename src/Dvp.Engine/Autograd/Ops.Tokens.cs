@@ -46,7 +46,10 @@ public static partial class Ops
 
         graph.OnBackward(y, () =>
         {
-            Tensor? dprompt = prompt.NeedsGradient ? graph.FirstGradientOf(prompt) : null;
+            // Where the types alone train, scratch for the prompt tells the operator how many tokens are prompts.
+            Tensor? dprompt = prompt.NeedsGradient ? graph.FirstGradientOf(prompt)
+                : text.NeedsGradient ? null
+                : graph.Save(prompt.Value.Shape);
             (Tensor? dtext, bool accumulate) = text.NeedsGradient ? graph.GradientOf(text) : (null, false);
             graph.Trains(types);
             graph.BackwardStep(() => backend.InsertPromptBackward(dprompt, dtext, types?.Gradient, y.Gradient!, accumulate));
@@ -86,7 +89,8 @@ public static partial class Ops
         Variable y = new(x.Value.Reshape(shape), x.NeedsGradient);
         graph.OnBackward(y, () =>
         {
-            if (x.Slot is null && y.Gradient!.IsContiguous)
+            // The same memory under another shape, unless a term of a sum still reads it.
+            if (x.Slot is null && y.Slot!.Readers == 1 && y.Gradient!.IsContiguous)
             {
                 Graph.SetGradient(x, y.Gradient.Reshape(x.Value.Shape));
                 return;
