@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 
 namespace Dvp.Models.Images;
@@ -99,6 +100,20 @@ internal ref struct JpegBits(ReadOnlySpan<byte> data)
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void Fill()
     {
+        if (_position <= _data.Length - 8)
+        {
+            ulong eight = BinaryPrimitives.ReadUInt64BigEndian(_data[_position..]);
+            if (((~eight - 0x0101010101010101) & eight & 0x8080808080808080) == 0)
+            {
+                // No byte is 0xFF: take as many whole bytes as there is room for. Bits of the next byte that come along are
+                // the ones that the next filling puts there again.
+                _buffer |= eight >> _count;
+                _position += (63 - _count) >> 3;
+                _count |= 56;
+                return;
+            }
+        }
+
         while (_count <= 56)
         {
             uint next = 0;

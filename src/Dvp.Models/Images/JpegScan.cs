@@ -138,7 +138,8 @@ internal ref struct JpegScan
     private bool Sequential(JpegComponent component, Span<short> block)
     {
         block.Clear();
-        component.Prediction += _bits.Signed(Size(_bits.Symbol(component.ConstantCodes!)));
+        JpegBits bits = _bits; // a local copy stays in registers
+        component.Prediction += bits.Signed(Size(bits.Symbol(component.ConstantCodes!)));
         block[0] = (short)component.Prediction;
         JpegHuffman codes = component.Codes!;
         ReadOnlySpan<byte> order = JpegTransform.Order;
@@ -146,7 +147,7 @@ internal ref struct JpegScan
         bool flat = true;
         while (k < 64)
         {
-            int symbol = _bits.Symbol(codes);
+            int symbol = bits.Symbol(codes);
             int size = symbol & 15;
             int skip = symbol >> 4;
             if (size == 0)
@@ -161,10 +162,11 @@ internal ref struct JpegScan
             }
 
             k += skip;
-            block[order[k++]] = (short)_bits.Signed(size);
+            block[order[k++]] = (short)bits.Signed(size);
             flat = false;
         }
 
+        _bits = bits;
         return flat;
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Dvp.Models.Images;
 
@@ -8,8 +9,8 @@ namespace Dvp.Models.Images;
 /// </summary>
 internal static class JpegTransform
 {
-    private const int ConstantBits = 13;
-    private const int PassBits = 2;
+    internal const int ConstantBits = 13;
+    internal const int PassBits = 2;
 
     /// <summary>Where the k-th coefficient of the zigzag order lies in natural order.</summary>
     public static ReadOnlySpan<byte> Order =>
@@ -34,6 +35,12 @@ internal static class JpegTransform
                 output.Slice(y * stride, 8).Fill(value);
             }
 
+            return;
+        }
+
+        if (Avx2.IsSupported)
+        {
+            JpegVectorTransform.Inverse(block, quantisation, output, stride);
             return;
         }
 
