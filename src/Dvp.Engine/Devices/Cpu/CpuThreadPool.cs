@@ -63,7 +63,7 @@ internal sealed unsafe class CpuThreadPool : IDisposable
         }
     }
 
-    /// <summary>Calls <paramref name="body"/> once for every chunk number below the number of chunks, and returns when all are done.</summary>
+    /// <summary>Calls <paramref name="body"/> once for every number below <paramref name="chunks"/>; returns when all are done.</summary>
     /// <param name="body">Gets the context and the chunk number.</param>
     /// <param name="context">Anything; must live until the call returns.</param>
     /// <param name="chunks">Number of chunks; none for 0.</param>

@@ -168,7 +168,9 @@ internal static unsafe class Gemm
         int panels = (work.Columns + work.PanelWidth - 1) / work.PanelWidth;
         int tiles = (work.Rows + GemmTile.MaxRows - 1) / GemmTile.MaxRows;
         work.RowBlocks = (tiles + GemmWork.TilesPerBlock - 1) / GemmWork.TilesPerBlock;
-        long products = (long)work.Rows * panels * work.PanelWidth * Math.Max(work.Inner, 1);
+
+        // Below four rows the time goes into reading B, which takes about as long as four rows' arithmetic.
+        long products = Math.Max(work.Rows, 4L) * panels * work.PanelWidth * Math.Max(work.Inner, 1);
         long chunks = products < InlineProducts || pool.Threads == 1
             ? 1
             : Math.Min((long)pool.Threads * ChunksPerThread, products / ChunkProducts);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cpu;
@@ -38,9 +39,28 @@ internal static unsafe class GemmPacking
         public int Columns;
         public int Terms;
         public int PanelWidth;
-        public int ElementSize;
         public int TermsPerChunk;
         public int ChunksPerPanel;
+    }
+
+    // A piece of a panel of floats.
+    private readonly ref struct Chunk
+    {
+        internal readonly int FirstColumn;
+        internal readonly int Columns;
+        internal readonly int FirstTerm;
+        internal readonly int Terms;
+        internal readonly float* Destination;
+
+        internal Chunk(in Work work, int number)
+        {
+            int panel = number / work.ChunksPerPanel;
+            FirstColumn = panel * work.PanelWidth;
+            Columns = Math.Min(work.PanelWidth, work.Columns - FirstColumn);
+            FirstTerm = (number - (panel * work.ChunksPerPanel)) * work.TermsPerChunk;
+            Terms = Math.Min(work.TermsPerChunk, work.Terms - FirstTerm);
+            Destination = (float*)work.Destination + ((((long)panel * work.Terms) + FirstTerm) * work.PanelWidth);
+        }
     }
 
     /// <summary>Fills the panels of <paramref name="matrix"/>; see <see cref="PackedMatrix.Pack"/>.</summary>
@@ -49,7 +69,7 @@ internal static unsafe class GemmPacking
         bool forward = matrix.Use == PackedUse.Forward;
         delegate*<void*, int, void> body = (type, matrix.Storage) switch
         {
-            (ElementType.F32, ElementType.F32) => &PackChunk<Copy32>,
+            (ElementType.F32, ElementType.F32) => forward ? &TransposeChunk : &CopyChunk,
             (ElementType.BF16, ElementType.BF16) or (ElementType.F16, ElementType.F16) => &PackChunk<Copy16>,
             (ElementType.BF16, ElementType.F32) => &PackChunk<Convert<BFloat16Scalar, SingleScalar>>,
             (ElementType.F16, ElementType.F32) => &PackChunk<Convert<HalfScalar, SingleScalar>>,
@@ -61,14 +81,15 @@ internal static unsafe class GemmPacking
         };
         RunPacking(
             pool, body, matrix.Data, (byte*)weight, forward ? stride : 1, forward ? 1 : stride,
-            matrix.Columns, matrix.Inner, matrix.PanelWidth, matrix.Storage.Size());
+            matrix.Columns, matrix.Inner, matrix.PanelWidth);
     }
 
     /// <summary>Packs B (terms, columns) of any strides into panels of floats.</summary>
     internal static void PackPanels(
         CpuThreadPool pool, float* destination, float* source, nint columnStep, nint termStep, int columns, int terms, int panelWidth) =>
         RunPacking(
-            pool, &PackChunk<Copy32>, (byte*)destination, (byte*)source, columnStep, termStep, columns, terms, panelWidth, sizeof(float));
+            pool, columnStep == 1 ? &CopyChunk : termStep == 1 ? &TransposeChunk : &PackChunk<Copy32>,
+            (byte*)destination, (byte*)source, columnStep, termStep, columns, terms, panelWidth);
 
     /// <summary>destination (rows, terms), contiguous = source of any strides: A in the order in which tiles read it.</summary>
     internal static void PackRows(CpuThreadPool pool, float* destination, float* source, nint rowStep, nint termStep, int rows, int terms)
@@ -83,7 +104,6 @@ internal static unsafe class GemmPacking
             Columns = terms,
             Terms = rows,
             PanelWidth = terms,
-            ElementSize = sizeof(float),
             TermsPerChunk = Block,
             ChunksPerPanel = (rows + Block - 1) / Block,
         };
@@ -92,7 +112,7 @@ internal static unsafe class GemmPacking
 
     private static void RunPacking(
         CpuThreadPool pool, delegate*<void*, int, void> body, byte* destination, byte* source, nint columnStep, nint termStep,
-        int columns, int terms, int panelWidth, int elementSize)
+        int columns, int terms, int panelWidth)
     {
         int panels = (columns + panelWidth - 1) / panelWidth;
 
@@ -108,7 +128,6 @@ internal static unsafe class GemmPacking
             Columns = columns,
             Terms = terms,
             PanelWidth = panelWidth,
-            ElementSize = elementSize,
             TermsPerChunk = termsPerChunk,
             ChunksPerPanel = chunksPerPanel,
         };
@@ -148,6 +167,46 @@ internal static unsafe class GemmPacking
         }
     }
 
+    // Panels of floats from a matrix whose terms are contiguous: W for X W^T.
+    private static void TransposeChunk(void* context, int number)
+    {
+        var work = (Work*)context;
+        Chunk chunk = new(in *work, number);
+        float* source = (float*)work->Source + (chunk.FirstColumn * work->ColumnStep) + chunk.FirstTerm;
+        MatrixTranspose.Copy(chunk.Destination, work->PanelWidth, source, work->ColumnStep, chunk.Terms, chunk.Columns);
+        for (int k = 0; k < chunk.Terms; k++)
+        {
+            new Span<float>(chunk.Destination + ((long)k * work->PanelWidth) + chunk.Columns, work->PanelWidth - chunk.Columns).Clear();
+        }
+    }
+
+    // Panels of floats from a matrix whose columns are contiguous: W for dY W.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CopyChunk(void* context, int number)
+    {
+        var work = (Work*)context;
+        Chunk chunk = new(in *work, number);
+        float* from = (float*)work->Source + chunk.FirstColumn + (chunk.FirstTerm * work->TermStep);
+        float* to = chunk.Destination;
+        int width = work->PanelWidth;
+        int vectors = chunk.Columns & ~7;
+        for (int k = 0; k < chunk.Terms; k++)
+        {
+            for (int j = 0; j < vectors; j += 8)
+            {
+                Vector256.Load(from + j).Store(to + j);
+            }
+
+            for (int j = vectors; j < width; j++)
+            {
+                to[j] = j < chunk.Columns ? from[j] : 0;
+            }
+
+            from += work->TermStep;
+            to += width;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RowsChunk(void* context, int chunk)
     {
@@ -155,19 +214,23 @@ internal static unsafe class GemmPacking
         int first = chunk * work->TermsPerChunk;
         int end = Math.Min(first + work->TermsPerChunk, work->Terms);
         int terms = work->Columns;
-        for (int block = 0; block < terms; block += Block)
+        float* to = (float*)work->Destination + ((long)first * terms);
+        float* from = (float*)work->Source + (first * work->TermStep);
+        if (work->TermStep == 1)
         {
-            int blockEnd = Math.Min(block + Block, terms);
-            for (int row = first; row < end; row++)
+            MatrixTranspose.Copy(to, terms, from, work->ColumnStep, end - first, terms);
+            return;
+        }
+
+        for (int row = first; row < end; row++)
+        {
+            for (int k = 0; k < terms; k++)
             {
-                float* from = (float*)work->Source + (row * work->TermStep) + (block * work->ColumnStep);
-                float* to = (float*)work->Destination + ((long)row * terms);
-                for (int k = block; k < blockEnd; k++)
-                {
-                    to[k] = *from;
-                    from += work->ColumnStep;
-                }
+                to[k] = from[k * work->ColumnStep];
             }
+
+            to += terms;
+            from += work->TermStep;
         }
     }
 

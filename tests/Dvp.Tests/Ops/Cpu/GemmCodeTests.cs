@@ -31,7 +31,7 @@ public sealed partial class GemmCodeTests
             start.ArgumentList.Add("--filter-method");
             start.ArgumentList.Add($"{typeof(GemmTests).FullName}.{nameof(GemmTests.A_steady_product_allocates_nothing)}");
             start.ArgumentList.Add("--filter-method");
-            start.ArgumentList.Add($"{typeof(GemmStorageTests).FullName}.{nameof(GemmStorageTests.Every_number_of_rows_meets_every_storage_type)}");
+            start.ArgumentList.Add(typeof(GemmStorageTests).FullName + ".Every_number_of_rows_meets_every_storage_type");
             start.Environment["DOTNET_JitDisasm"] = "Rows1 Rows2 Rows4 Rows6";
             start.Environment["DOTNET_JitStdOutFile"] = file;
             using (Process process = Process.Start(start)!)

@@ -138,6 +138,27 @@ public sealed unsafe class GemmTests
     }
 
     [Theory]
+    [InlineData(1, 1)]
+    [InlineData(8, 8)]
+    [InlineData(16, 40)]
+    [InlineData(37, 19)]
+    [InlineData(7, 250)]
+    public void A_transposed_copy_moves_every_element_and_no_other(int rows, int columns)
+    {
+        using GuardedFloats source = new GuardedFloats(columns, rows, rows + 3).Randomise(new Random(12));
+        using GuardedFloats destination = new(rows, columns, columns + 2);
+        MatrixTranspose.Copy(destination.Data, destination.Stride, source.Data, source.Stride, rows, columns);
+        destination.CheckGuards("transpose");
+        for (int i = 0; i < rows; i++)
+        {
+            for (int j = 0; j < columns; j++)
+            {
+                Assert.Equal(source[j, i], destination[i, j]);
+            }
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Kinds))]
     public void Epilogues_do_what_they_say(string kind)
     {

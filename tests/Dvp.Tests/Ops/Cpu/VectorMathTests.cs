@@ -49,28 +49,30 @@ public sealed class VectorMathTests
 
     private static double TanhArgument(double x) => Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
 
-    // Name, function, exact value, absolute and relative tolerance.
-    private static
-        (string Name, Function256 F, Function512 F512, FunctionAny Any, Func<double, double> Exact, double Absolute, double Relative)[] Functions =>
+    // The function in every width, its exact value, absolute and relative tolerance.
+    private sealed record Case(
+        string Name, Function256 F, Function512 F512, FunctionAny Any, Func<double, double> Exact, double Absolute, double Relative);
+
+    private static Case[] Functions =>
     [
-        ("exp", VectorMath.Exp, VectorMath.Exp, VectorMath.Exp, Math.Exp, 0, 2e-7),
-        ("tail", VectorMath.NormalTail, VectorMath.NormalTail, VectorMath.NormalTail, x => Cumulative(-x), 1e-7, 2e-6),
-        ("tanh", VectorMath.Tanh, VectorMath.Tanh, VectorMath.Tanh, Math.Tanh, 0, 3e-7),
-        ("sigmoid", VectorMath.Sigmoid, VectorMath.Sigmoid, VectorMath.Sigmoid, Logistic, 2e-38, 3e-7),
-        ("relu", VectorMath.Relu, VectorMath.Relu, VectorMath.Relu, x => Math.Max(x, 0), 0, 0),
-        ("relu'", VectorMath.ReluDerivative, VectorMath.ReluDerivative, VectorMath.ReluDerivative, x => x > 0 ? 1 : 0, 0, 0),
-        ("gelu", VectorMath.GeluErf, VectorMath.GeluErf, VectorMath.GeluErf, x => x * Cumulative(x), 4e-7, 2e-7),
-        ("gelu'", VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative,
+        new("exp", VectorMath.Exp, VectorMath.Exp, VectorMath.Exp, Math.Exp, 0, 2e-7),
+        new("tail", VectorMath.NormalTail, VectorMath.NormalTail, VectorMath.NormalTail, x => Cumulative(-x), 1e-7, 2e-6),
+        new("tanh", VectorMath.Tanh, VectorMath.Tanh, VectorMath.Tanh, Math.Tanh, 0, 3e-7),
+        new("sigmoid", VectorMath.Sigmoid, VectorMath.Sigmoid, VectorMath.Sigmoid, Logistic, 2e-38, 3e-7),
+        new("relu", VectorMath.Relu, VectorMath.Relu, VectorMath.Relu, x => Math.Max(x, 0), 0, 0),
+        new("relu'", VectorMath.ReluDerivative, VectorMath.ReluDerivative, VectorMath.ReluDerivative, x => x > 0 ? 1 : 0, 0, 0),
+        new("gelu", VectorMath.GeluErf, VectorMath.GeluErf, VectorMath.GeluErf, x => x * Cumulative(x), 4e-7, 2e-7),
+        new("gelu'", VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative, VectorMath.GeluErfDerivative,
             x => Cumulative(x) + (x * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI)), 8e-7, 0),
-        ("gelu tanh", VectorMath.GeluTanh, VectorMath.GeluTanh, VectorMath.GeluTanh, x => x * Logistic(2 * TanhArgument(x)), 1e-36, 2e-5),
-        ("gelu tanh'", VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative,
+        new("gelu tanh", VectorMath.GeluTanh, VectorMath.GeluTanh, VectorMath.GeluTanh, x => x * Logistic(2 * TanhArgument(x)), 1e-36, 2e-5),
+        new("gelu tanh'", VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative, VectorMath.GeluTanhDerivative,
             GeluTanhDerivative, 6e-7, 0),
-        ("quick gelu", VectorMath.QuickGelu, VectorMath.QuickGelu, VectorMath.QuickGelu, x => x * Logistic(1.702 * x), 1e-36, 6e-6),
-        ("quick gelu'", VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative,
+        new("quick gelu", VectorMath.QuickGelu, VectorMath.QuickGelu, VectorMath.QuickGelu, x => x * Logistic(1.702 * x), 1e-36, 6e-6),
+        new("quick gelu'", VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative, VectorMath.QuickGeluDerivative,
             x => Slope(1.702 * x), 4e-7, 0),
-        ("silu", VectorMath.Silu, VectorMath.Silu, VectorMath.Silu, x => x * Logistic(x), 1e-36, 4e-7),
-        ("silu'", VectorMath.SiluDerivative, VectorMath.SiluDerivative, VectorMath.SiluDerivative, Slope, 4e-7, 0),
-        ("tanh'", VectorMath.TanhDerivative, VectorMath.TanhDerivative, VectorMath.TanhDerivative,
+        new("silu", VectorMath.Silu, VectorMath.Silu, VectorMath.Silu, x => x * Logistic(x), 1e-36, 4e-7),
+        new("silu'", VectorMath.SiluDerivative, VectorMath.SiluDerivative, VectorMath.SiluDerivative, Slope, 4e-7, 0),
+        new("tanh'", VectorMath.TanhDerivative, VectorMath.TanhDerivative, VectorMath.TanhDerivative,
             x => 1 - (Math.Tanh(x) * Math.Tanh(x)), 6e-7, 0),
     ];
 
