@@ -44,17 +44,32 @@ internal static partial class VectorMath
         return TSimd.Subtract(Relu<TSimd, TVector>(x), TSimd.Multiply(z, NormalTail<TSimd, TVector>(z)));
     }
 
-    /// <summary>Phi(x) + x phi(x) with the normal density phi(x) = e^(-x^2/2) / sqrt(2 pi)</summary>
+    /// <summary>
+    /// Phi(x) + x phi(x) with the normal density phi(x) = e^(-x^2/2) / sqrt(2 pi): 1/2 plus an odd function, a quotient of polynomials in
+    /// x^2 fitted for the smallest relative error (7.5e-9 before rounding) up to 6; beyond, the derivative is 0 or 1.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static TVector GeluErfDerivative<TSimd, TVector>(TVector x)
         where TSimd : struct, ISimd<TVector>
         where TVector : struct
     {
-        TVector z = TSimd.Min(TSimd.Create(GeluFar), TSimd.AndNot(x, TSimd.Create(-0f)));
-        TVector tail = NormalTail<TSimd, TVector>(z);
-        TVector density = Exp<TSimd, TVector>(TSimd.Multiply(TSimd.Multiply(z, z), TSimd.Create(-0.5f)));
-        tail = TSimd.Subtract(tail, TSimd.Multiply(TSimd.Multiply(z, TSimd.Create(InverseSqrt2Pi)), density));
-        return TSimd.Select(TSimd.LessThan(x, TSimd.Create(0f)), tail, TSimd.Subtract(TSimd.Create(1f), tail));
+        TVector t = TSimd.Multiply(x, x);
+        TVector q = TSimd.MultiplyAdd(TSimd.Create(1.29071822e-9f), t, TSimd.Create(3.21993243e-7f));
+        TVector p = TSimd.MultiplyAdd(TSimd.Create(1.65023870e-8f), t, TSimd.Create(8.65781777e-7f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(1.00496233e-5f));
+        p = TSimd.MultiplyAdd(p, t, TSimd.Create(3.40985067e-5f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(2.40085718e-4f));
+        p = TSimd.MultiplyAdd(p, t, TSimd.Create(1.82203743e-4f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(3.91376739e-3f));
+        p = TSimd.MultiplyAdd(p, t, TSimd.Create(1.39013983e-2f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(4.37199949e-2f));
+        p = TSimd.MultiplyAdd(p, t, TSimd.Create(-2.34925417e-2f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(3.03889631e-1f));
+        p = TSimd.MultiplyAdd(p, t, TSimd.Create(7.97884555e-1f));
+        q = TSimd.MultiplyAdd(q, t, TSimd.Create(1f));
+        TVector inside = TSimd.Add(TSimd.Divide(TSimd.Multiply(x, p), q), TSimd.Create(0.5f));
+        TVector beyond = TSimd.And(TSimd.LessThan(TSimd.Create(0f), x), TSimd.Create(1f));
+        return TSimd.Select(TSimd.LessThan(TSimd.Create(36f), t), beyond, inside);
     }
 
     /// <summary>x/2 (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3), as x sigmoid(2 u), which keeps small results accurate</summary>
