@@ -58,7 +58,8 @@ internal static partial class OpScenarios
         Tensor? dbias = c.Bias ? b.InOut("dbias", [c.Heads, c.Queries, c.Keys]) : null;
         b.Run(d => d.AttentionForward(context, saved, q, k, v, options));
         b.Run(d => d.AttentionForward(inference, null, q, k, v, options));
-        b.Run(d => d.AttentionBackward(dq, dk, dv, dbias, b.Input("dcontext", q.Shape), context, saved, q, k, v, options));
+        Tensor dcontext = b.Input("dcontext", q.Shape);
+        b.Run(d => d.AttentionBackward(dq, dk, dv, dbias, dcontext, context, saved, q, k, v, options));
         b.Result("context", context);
         b.Result("context of inference", inference);
         b.Result("dq", dq);

@@ -72,8 +72,8 @@ internal static partial class OpScenarios
         (Tensor gate, Tensor up) = (both.SliceColumns(0, columns), both.SliceColumns(columns, columns));
         (Tensor y, Tensor dy) = (b.Output([rows, columns]), b.Input("dy", [rows, columns]));
         b.Run(d => d.GatedForward(y, gate, up, activation));
-        b.Run(d => d.GatedBackward(
-            gradients.SliceColumns(0, columns), gradients.SliceColumns(columns, columns), dy, gate, up, activation));
+        (Tensor dgate, Tensor dup) = (gradients.SliceColumns(0, columns), gradients.SliceColumns(columns, columns));
+        b.Run(d => d.GatedBackward(dgate, dup, dy, gate, up, activation));
         b.Result("y", y);
         b.Result("gradients", gradients);
     }
@@ -94,7 +94,8 @@ internal static partial class OpScenarios
 
         double[] keep = [.. Enumerable.Range(0, rows * columns).Select(i => i % 3 == 0 ? 0.0 : 1.5)];
         Tensor masked = b.Output([rows, columns], gap);
-        b.Run(d => d.DropoutApply(masked, x, new Dropout(1f / 3, 0, null, b.Input(keep, [rows, columns])), accumulate: false));
+        Dropout explicitMask = new(1f / 3, 0, null, b.Input(keep, [rows, columns]));
+        b.Run(d => d.DropoutApply(masked, x, explicitMask, accumulate: false));
         b.Result("masked", masked);
     }
 

@@ -80,7 +80,8 @@ internal static partial class OpScenarios
         ParameterBlock bias = b.Parameter("bias", [outputs], trains: false);
         (Tensor y, Tensor dx) = (b.Output([rows, outputs]), b.Output([rows, inputs]));
         b.Run(d => d.LinearForward(y, null, x, weight, bias, Activation.None, null));
-        b.Run(d => d.LinearBackwardInput(dx, b.Input("dy", [rows, outputs]), weight, accumulate: false));
+        Tensor dy = b.Input("dy", [rows, outputs]);
+        b.Run(d => d.LinearBackwardInput(dx, dy, weight, accumulate: false));
         b.Result("y", y);
         b.Result("dx", dx);
     }
@@ -105,9 +106,10 @@ internal static partial class OpScenarios
 
         Tensor dy = b.Input("dy", [Rows, 3 * Channels]);
         Tensor dx = b.Output([Rows, Channels]);
-        b.Run(d => d.LinearBackwardInput(dx, dy.SliceColumns(0, Channels), w, accumulate: false));
-        b.Run(d => d.LinearBackwardInput(dx, dy.SliceColumns(Channels, 2 * Channels), wRest, accumulate: true));
-        b.Run(d => d.LinearBackwardParameters(wRest.Gradient!, bRest.Gradient, dy.SliceColumns(Channels, 2 * Channels), x));
+        (Tensor dquery, Tensor drest) = (dy.SliceColumns(0, Channels), dy.SliceColumns(Channels, 2 * Channels));
+        b.Run(d => d.LinearBackwardInput(dx, dquery, w, accumulate: false));
+        b.Run(d => d.LinearBackwardInput(dx, drest, wRest, accumulate: true));
+        b.Run(d => d.LinearBackwardParameters(wRest.Gradient!, bRest.Gradient, drest, x));
         b.Result("dx", dx);
         b.Result("dweight", weight.Gradient!);
         b.Result("dbias", bias.Gradient!);
@@ -119,9 +121,10 @@ internal static partial class OpScenarios
         Tensor x = b.Input("x", [5, 17, 31]).Token(1);
         ParameterBlock weight = b.Parameter("weight", [65, 31]);
         Tensor y = b.Output([5, 3, 65]);
-        b.Run(d => d.LinearForward(y.Token(2), null, x, weight, null, Activation.Tanh, null));
-        b.Run(d => d.LinearBackwardParameters(weight.Gradient!, null, b.Input("dy", [5, 65]), x));
-        b.Result("y", y.Token(2));
+        (Tensor row, Tensor dy) = (y.Token(2), b.Input("dy", [5, 65]));
+        b.Run(d => d.LinearForward(row, null, x, weight, null, Activation.Tanh, null));
+        b.Run(d => d.LinearBackwardParameters(weight.Gradient!, null, dy, x));
+        b.Result("y", row);
         b.Result("dweight", weight.Gradient!);
     }
 
@@ -136,13 +139,14 @@ internal static partial class OpScenarios
         foreach (string name in names)
         {
             (Tensor y, Tensor partial, Tensor dx) = (b.Output([9, 40]), b.Output([9, 16]), b.Output([9, 33]));
+            (Tensor dy, Tensor step) = (b.Input("dy", [9, 40]), b.Input("step", [40, 33]));
             b.Run(d => d.LinearForward(y, null, x, weight, null, Activation.None, null));
             b.Run(d => d.LinearForward(partial, null, x, part, null, Activation.None, null));
-            b.Run(d => d.LinearBackwardInput(dx, b.Input("dy", [9, 40]), weight, accumulate: false));
+            b.Run(d => d.LinearBackwardInput(dx, dy, weight, accumulate: false));
             b.Result($"y {name}", y);
             b.Result($"part {name}", partial);
             b.Result($"dx {name}", dx);
-            b.Run(d => d.Add(values, b.Input("step", [40, 33])));
+            b.Run(d => d.Add(values, step));
             weight.Touch();
         }
 

@@ -93,7 +93,8 @@ internal static partial class OpScenarios
     {
         int count = height / patch * (width / patch);
         Tensor patches = b.Output([batch, count, 3 * patch * patch]);
-        b.Run(d => d.ExtractPatches(patches, b.Input("pixels", [batch, 3, height, width]), patch));
+        Tensor pixels = b.Input("pixels", [batch, 3, height, width]);
+        b.Run(d => d.ExtractPatches(patches, pixels, patch));
         b.Result("patches", patches);
 
         Tensor tokens = b.Output([batch, count + 1, channels]);
@@ -129,9 +130,9 @@ internal static partial class OpScenarios
         int channels = heads * size;
         Tensor positions = b.Input(OpBench.Integers("positions", batch * tokens, 0, 1000), batch, tokens);
         Tensor packed = b.InOut("qkv", [batch, tokens, 3 * channels]);
-        Tensor key = packed.SliceColumns(channels, channels);
+        (Tensor query, Tensor key) = (packed.SliceColumns(0, channels), packed.SliceColumns(channels, channels));
         Tensor y = b.Output([batch, tokens, channels]);
-        b.Run(d => d.Rotary(y, packed.SliceColumns(0, channels), positions, heads, 10000, 1));
+        b.Run(d => d.Rotary(y, query, positions, heads, 10000, 1));
         b.Run(d => d.Rotary(key, key, positions, heads, 500000, -1));
         b.Result("y", y);
         b.Result("packed", packed);
@@ -142,7 +143,8 @@ internal static partial class OpScenarios
         ParameterBlock weight = b.Parameter("weight", [buckets, heads]);
         Tensor bias = b.Output([heads, queries, keys]);
         b.Run(d => d.RelativeBiasForward(bias, weight, both, distance));
-        b.Run(d => d.RelativeBiasBackward(weight.Gradient!, b.Input("dbias", [heads, queries, keys]), both, distance));
+        Tensor dbias = b.Input("dbias", [heads, queries, keys]);
+        b.Run(d => d.RelativeBiasBackward(weight.Gradient!, dbias, both, distance));
         b.Result("bias", bias);
         b.Result("dweight", weight.Gradient!);
     }

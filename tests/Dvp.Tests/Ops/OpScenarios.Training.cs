@@ -82,7 +82,8 @@ internal static partial class OpScenarios
             Active = i != 2,
         })];
         Tensor norm = b.Output([1]);
-        b.Run(d => d.GlobalNorm(norm, [.. parameters.Where(p => p.Active).Select(p => p.Gradient)]));
+        Tensor[] gradients = [.. parameters.Where(p => p.Active).Select(p => p.Gradient)];
+        b.Run(d => d.GlobalNorm(norm, gradients));
         AdamWOptions options = new(1e-3f, 0.9f, 0.98f, 1e-8f, decoupledFirst, maxNorm);
         b.Run(d => d.AdamW(parameters, options, maxNorm > 0 ? norm : null));
         b.Result("norm", norm);

@@ -164,6 +164,9 @@ public sealed unsafe partial class ReferenceBackend
             RequireSame(k, v);
             Require(k.Extent(0) == _batch, $"A query {q} and a key {k} have different batches.");
             Require(q.Columns == HeadSize * _heads && k.Columns == HeadSize * _keyHeads, $"{q} and {k} do not fit their heads.");
+            Require(options.KeyLengths is null || options.KeyLengths.Count == _batch, "Key lengths do not fit the batch.");
+            Require(options.KeyMask is null || options.KeyMask.Count == _batch * Keys, "A key mask does not fit the keys.");
+            Require(options.Bias is null || options.Bias.Count == _heads * QueryCount * Keys, "A bias does not fit the scores.");
             Require(_heads % _keyHeads == 0, $"{_keyHeads} key heads do not divide {_heads} heads.");
         }
 

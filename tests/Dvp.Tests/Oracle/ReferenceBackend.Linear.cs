@@ -14,6 +14,11 @@ public sealed unsafe partial class ReferenceBackend
         Require(weight.Value.Columns == inputs, $"A weight {weight.Value} does not fit an input {x}.");
         Require(y.Rows == rows && y.Columns == outputs, $"A result {y} does not fit an input {x} and a weight {weight.Value}.");
         Require(bias is null || bias.Value.Count == outputs, "A bias does not fit its weight.");
+        if (residual is not null)
+        {
+            RequireSame(y, residual);
+        }
+
         double[] product = Product(Load(x), Load(weight.Value), rows, inputs, outputs);
         double[]? b = bias is null ? null : Load(bias.Value);
         double[]? r = residual is null ? null : Load(residual);
@@ -27,11 +32,6 @@ public sealed unsafe partial class ReferenceBackend
         if (preActivation is not null)
         {
             Store(preActivation, product);
-        }
-
-        if (residual is not null)
-        {
-            RequireSame(y, residual);
         }
 
         Store(y, result);
@@ -54,6 +54,7 @@ public sealed unsafe partial class ReferenceBackend
         (int rows, int inputs, int outputs) = (x.Rows, x.Columns, dy.Columns);
         Require(dy.Rows == rows, $"{x} and {dy} have different rows.");
         Require(dweight.Rows == outputs && dweight.Columns == inputs, $"A gradient {dweight} does not fit {x} and {dy}.");
+        Require(dbias is null || dbias.Count == outputs, $"A gradient of the bias does not fit {dy}.");
         double[] d = Load(dy);
         Store(dweight, WeightGradient(d, Load(x), rows, inputs, outputs), accumulate: true);
         if (dbias is not null)
@@ -69,7 +70,7 @@ public sealed unsafe partial class ReferenceBackend
         RequireSame(y, x);
         RequireSame(preActivation, hidden);
         (int rows, int channels, int narrow) = (x.Rows, x.Columns, adapter.Down.Value.Rows);
-        Require(preActivation.Rows == rows && preActivation.Columns == narrow, $"{preActivation} does not fit the adapter.");
+        RequireFits(adapter, x, preActivation);
         double[] input = Load(x);
         double[] z = Product(input, Load(adapter.Down.Value), rows, channels, narrow);
         double[] downBias = Load(adapter.DownBias.Value);
@@ -98,6 +99,8 @@ public sealed unsafe partial class ReferenceBackend
     {
         Launched();
         RequireSame(dy, x);
+        RequireSame(preActivation, hidden);
+        RequireFits(adapter, x, preActivation);
         (int rows, int channels, int narrow) = (x.Rows, x.Columns, adapter.Down.Value.Rows);
         double[] d = Load(dy);
         double[] z = Load(preActivation);
@@ -123,6 +126,14 @@ public sealed unsafe partial class ReferenceBackend
 
             Store(dx, result);
         }
+    }
+
+    private static void RequireFits(AdapterParameters adapter, Tensor x, Tensor preActivation)
+    {
+        (Tensor down, Tensor up) = (adapter.Down.Value, adapter.Up.Value);
+        Require(preActivation.Rows == x.Rows && preActivation.Columns == down.Rows, $"{preActivation} does not fit {x} and the adapter.");
+        Require(down.Columns == x.Columns && up.Rows == x.Columns && up.Columns == down.Rows, $"{x} does not fit the adapter.");
+        Require(adapter.DownBias.Value.Count == down.Rows && adapter.UpBias.Value.Count == up.Rows, "The adapter's biases do not fit.");
     }
 
     private static void AddGradient(ParameterBlock block, double[] gradient)

@@ -163,6 +163,7 @@ public sealed unsafe partial class ReferenceBackend
     {
         RequireSame(saved.Sum, x);
         Require(saved.Rstd.Count == x.Rows, $"{saved.Rstd} does not hold a number for every row of {x}.");
+        Require(saved.Mean is null || saved.Mean.Count == x.Rows, $"{saved.Mean} does not hold a number for every row of {x}.");
         double[] s = Load(x);
         if (residual is not null)
         {

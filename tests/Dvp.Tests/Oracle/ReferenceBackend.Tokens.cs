@@ -11,6 +11,8 @@ public sealed unsafe partial class ReferenceBackend
         Launched();
         (int batch, int tokens, int channels) = (y.Extent(0), y.Extent(1), y.Columns);
         Require(ids.Count == batch * tokens, $"Ids {ids} do not fit a result {y}.");
+        Require(words.Value.Columns == channels, $"Words {words.Value} do not fit a result {y}.");
+        Require(positions is null || positions.Value.Rows >= tokens, $"{tokens} tokens need as many positions.");
         int[] id = Integers(ids);
         int[]? type = typeIds is null ? null : Integers(typeIds);
         double[] word = Load(words.Value);

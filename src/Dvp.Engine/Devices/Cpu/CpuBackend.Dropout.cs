@@ -39,8 +39,7 @@ public sealed unsafe partial class CpuBackend
     {
         if (dropout.KeepMask is { } keep)
         {
-            _ = Flat(keep, count, operation);
-            mask = new View(keep.Reshape(checked((int)(count / Math.Max(columns, 1))), columns), operation);
+            mask = new View(Flat(keep, count, operation), checked((int)(count / Math.Max(columns, 1))), columns);
         }
         else
         {

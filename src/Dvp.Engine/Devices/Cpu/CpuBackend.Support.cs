@@ -34,6 +34,15 @@ public sealed unsafe partial class CpuBackend
             Columns = tensor.Columns;
         }
 
+        /// <summary>Rows without gaps.</summary>
+        internal View(float* data, int rows, int columns)
+        {
+            Data = data;
+            Stride = columns;
+            Rows = rows;
+            Columns = columns;
+        }
+
         internal bool Exists => Data is not null;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
