@@ -8,7 +8,6 @@ internal static partial class VectorMath
     // From here on x Phi(-x) is zero in float; the bound keeps the powers of larger numbers from meeting 0 times infinity.
     private const float GeluFar = 20f;
 
-
     // sqrt(2 / pi) and the cubic term of the tanh form of GELU.
     private const float GeluTanhScale = 0.797884561f;
     private const float GeluTanhCubic = 0.044715f;
