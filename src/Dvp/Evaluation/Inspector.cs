@@ -4,6 +4,8 @@ using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
 using Dvp.Engine.Tensors;
+using Dvp.Experiments;
+using Dvp.Features;
 using Dvp.Models.Bert;
 using Dvp.Models.Clip;
 using Dvp.Prompting;
@@ -93,6 +95,16 @@ public static partial class Inspector
             found.Is(ContentKind.Dvp, "a trained DVP");
             found.Try(() => DvpFolder(found, languageModel));
         }
+        else if (found.Has(FeatureStore.IndexName))
+        {
+            found.Is(ContentKind.Features, "a feature store");
+            found.Try(() => FeatureFolder(found));
+        }
+        else if (found.Has(RunFolder.ManifestName))
+        {
+            found.Is(ContentKind.Run, "a run folder");
+            found.Try(() => Run(found));
+        }
         else if (found.Has("config.json"))
         {
             found.Try(() => ModelFolder(found));
@@ -105,7 +117,7 @@ public static partial class Inspector
         else
         {
             found.Problem($"{found.Path} is no folder that this program reads: it has no config.json (a model), {DvpConfig.FileName} (a DVP), "
-                + $"or {DatasetDescription.FileName} or VQA v2.0 files (data).");
+                + $"{DatasetDescription.FileName} or VQA v2.0 files (data), {FeatureStore.IndexName} (features) or {RunFolder.ManifestName} (a run).");
         }
     }
 
@@ -120,6 +132,11 @@ public static partial class Inspector
             case "bert":
                 found.Is(ContentKind.LanguageModel, "a BERT language model");
                 LoadBert(found, parameters);
+                if (found.Has("tokenizer.json") || found.Has("vocab.txt"))
+                {
+                    found.Try(() => Tokenizer(found));
+                }
+
                 break;
             case "clip" or "clip_vision_model":
                 found.Is(ContentKind.VisionModel, "a CLIP vision model");

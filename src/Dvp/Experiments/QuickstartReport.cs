@@ -28,45 +28,11 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
     /// <summary>Takes over what a search did.</summary>
     public void Searched(ILayerSearch search, RunState state, int layer)
     {
-        SearchStep[] steps = [.. state.Arms.Zip(state.Scores, (arms, scores) => new SearchStep(arms, scores))];
-        SearchEvidence evidence = BeyondChance.Search(steps, search.Layers);
-        double[] probabilities = new double[search.Layers];
-        double largest = search.Preferences.Max();
-        double sum = search.Preferences.Sum(a => Math.Exp(a - largest));
-        List<LayerReward> rewards = [];
-        for (int l = 0; l < search.Layers; l++)
-        {
-            (double score, double reward, int draws) = (0, 0, 0);
-            foreach (SearchStep step in steps)
-            {
-                double mean = step.Scores.Average();
-                for (int j = 0; j < step.Layers.Count; j++)
-                {
-                    if (step.Layers[j] == l)
-                    {
-                        (score, reward, draws) = (score + step.Scores[j], reward + step.Scores[j] - mean, draws + 1);
-                    }
-                }
-            }
-
-            probabilities[l] = Math.Exp(search.Preferences[l] - largest) / sum;
-            rewards.Add(new LayerReward(l, draws, reward / Math.Max(1, draws), score / Math.Max(1, draws), probabilities[l]));
-        }
-
-        bool bandit = search is KabApp;
-        _search = new SearchReport
-        {
-            Algorithm = search.Name,
-            Layer = layer,
-            Preferences = [.. state.Preferences.Select((alpha, i) => new PreferencePoint(i + 1, alpha))],
-            Rewards = rewards,
-            BeyondChance = bandit ? evidence.IsBeyondChance : null,
-            Finding = bandit ? evidence.Sentence : null,
-        };
+        _search = SearchSummary.Of(search, state, layer);
         _losses.Add(Smoothed("search", state.Losses));
-        if (bandit)
+        if (_search.Finding is { } finding)
         {
-            _findings.Add(evidence.Sentence);
+            _findings.Add(finding);
         }
     }
 
@@ -242,7 +208,7 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
     }
 
     /// <summary>A loss curve of at most 100 points, each the mean of its stretch.</summary>
-    private static Curve Smoothed(string name, List<StepValue> losses)
+    internal static Curve Smoothed(string name, List<StepValue> losses)
     {
         int stretch = Math.Max(1, losses.Count / 100);
         return new Curve(name, [.. losses.Chunk(stretch).Select(c => new CurvePoint(c[^1].Step, c.Average(p => p.Value)))]);

@@ -8,7 +8,9 @@ namespace Dvp.Experiments;
 /// <summary>The folder of a run: what was asked for, checkpoints, the trained DVP, results and report.</summary>
 public sealed class RunFolder
 {
-    private const string ManifestName = "manifest.json";
+    /// <summary>The file that says what was asked for.</summary>
+    public const string ManifestName = "manifest.json";
+
 
     private RunFolder(string path) => Path = path;
 
@@ -24,8 +26,8 @@ public sealed class RunFolder
     /// <summary>A file in the folder.</summary>
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>Makes a folder for a new run; a name that is taken gets a number, so that earlier results stay.</summary>
-    public static RunFolder New(string path)
+    /// <summary>The first name that is free: the given one, or with a number behind it, so that earlier results stay.</summary>
+    public static string Free(string path)
     {
         string chosen = path;
         for (int n = 2; Directory.Exists(chosen) && Directory.EnumerateFileSystemEntries(chosen).Any(); n++)
@@ -33,8 +35,11 @@ public sealed class RunFolder
             chosen = string.Create(CultureInfo.InvariantCulture, $"{path}-{n}");
         }
 
-        return Make(chosen);
+        return chosen;
     }
+
+    /// <summary>Makes a folder for a new run; a name that is taken gets a number, see <see cref="Free"/>.</summary>
+    public static RunFolder New(string path) => Make(Free(path));
 
     /// <summary>Opens the folder of a run to go on with.</summary>
     /// <exception cref="DvpException">There is no run.</exception>

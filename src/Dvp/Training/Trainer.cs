@@ -179,7 +179,7 @@ public sealed class Trainer : IDisposable
                 throw new DvpException(
                     folder is null
                         ? $"Stopped after step {State.Step} of {_settings.Steps}; nothing was saved because no run folder was given."
-                        : $"Stopped after step {State.Step} of {_settings.Steps} and saved; the same command with --resume goes on from there.",
+                        : $"Stopped after step {State.Step} of {_settings.Steps} and saved.",
                     exitCode: DvpExitCode.Interrupted);
             }
         }
