@@ -22,8 +22,15 @@ internal static class CommandTree
             Recursive = true,
         });
         root.Add(new Option<bool>(CommonOptions.VerboseName) { Description = "Prints the stack trace of an error.", Recursive = true });
-        root.Add(DiffCommand.Create(host));
+        root.Add(QuickstartCommand.Create(host));
+        root.Add(SearchCommand.Create(host));
+        root.Add(TrainCommand.Create(host));
+        root.Add(EvaluateCommand.Create(host));
+        root.Add(PredictCommand.Create(host));
+        root.Add(FeaturesCommand.Create(host));
         root.Add(ForwardCommand.Create(host));
+        root.Add(DiffCommand.Create(host));
+        root.Add(TokenizeCommand.Create(host));
         root.Add(PreprocessCommand.Create(host));
         root.Add(FlopsCommand.Create(host));
         root.Add(InspectCommand.Create(host));
