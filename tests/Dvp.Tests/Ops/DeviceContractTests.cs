@@ -1,3 +1,5 @@
+using System.Globalization;
+using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Tensors;
 using Dvp.Tests.Oracle;
@@ -232,6 +234,29 @@ public sealed class ReferenceContractTests() : DeviceContractTests(new Reference
 /// <summary>The processor as a device.</summary>
 public sealed class CpuContractTests() : DeviceContractTests(new CpuUnderTest())
 {
+    [Theory]
+    [InlineData(9)]
+    [InlineData(-1)]
+    [InlineData(int.MinValue)]
+    public void Ids_and_labels_outside_their_tables_are_errors(int outside)
+    {
+        using Backend backend = new CpuUnderTest().Open();
+        using OpBench b = new(backend);
+        (Tensor ids, Tensor bad) = (b.Input([0, 8, 3], 1, 3), b.Input([0, outside, 3], 1, 3));
+        (Tensor y, ParameterBlock words) = (b.Output([1, 3, 4]), b.Parameter("words", [9, 4]));
+        (Tensor dy, Tensor logits, Tensor loss) = (b.Input("dy", [1, 3, 4]), b.Input("logits", [3, 9]), b.Output([1]));
+        Action[] readsOutside =
+        [
+            () => backend.EmbeddingForward(y, bad, words, null, null, null),
+            () => backend.EmbeddingForward(y, ids, words, null, words, bad),
+            () => backend.EmbeddingBackward(words.Gradient, null, null, dy, bad, null, -1),
+            () => backend.SoftmaxCrossEntropy(loss, null, logits, bad.Reshape(3), -100, 0, 1),
+        ];
+        Assert.All(readsOutside, read => Assert.Contains(
+            outside.ToString(CultureInfo.InvariantCulture), Assert.Throws<DvpException>(read).Message, StringComparison.Ordinal));
+        b.Check();
+    }
+
     /// <summary>Scenarios that together run every operator; the bench runs each operator twice and measures the second time.</summary>
     [Fact]
     public void A_warm_operator_allocates_nothing_on_the_managed_heap()

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using System.Text.Json;
 using Dvp.Engine.Devices;
 using Dvp.Tests.Oracle;
@@ -71,4 +73,14 @@ public sealed class ReferenceGoldenOpTests() : GoldenOpTests(new ReferenceUnderT
 }
 
 /// <summary>The processor against the golden files.</summary>
-public sealed class CpuGoldenOpTests() : GoldenOpTests(new CpuUnderTest());
+public sealed class CpuGoldenOpTests() : GoldenOpTests(new CpuUnderTest())
+{
+    /// <summary>Where <see cref="CpuInstructionSetTests"/> takes instructions away, they are really gone.</summary>
+    [Fact]
+    public void The_runtime_heeds_its_settings()
+    {
+        bool noVectors = Environment.GetEnvironmentVariable(CpuInstructionSetTests.VectorSetting) == "0";
+        Assert.False(noVectors && (Avx2.IsSupported || Vector256.IsHardwareAccelerated));
+        Assert.False(Environment.GetEnvironmentVariable(CpuInstructionSetTests.Avx2Setting) == "0" && Avx2.IsSupported);
+    }
+}

@@ -107,8 +107,8 @@ internal static partial class OpScenarios
 
     private static AttentionOptions Options(OpBench b, AttentionCase c)
     {
-        int[] mask = OpBench.Integers("mask", c.Batch * c.Keys, 0, 2);
-        int[] lengths = OpBench.Integers("lengths", c.Batch, 0, c.Keys + 1);
+        int[] mask = OpBench.Integers("mask", c.Batch * c.Keys, 0, 3); // anything but 0 shows a key
+        int[] lengths = OpBench.Integers("lengths", c.Batch, 0, c.Keys + 3); // also beyond the keys
         if (c.Batch > 1)
         {
             mask.AsSpan(0, c.Keys).Clear(); // one sequence with no visible key at all
