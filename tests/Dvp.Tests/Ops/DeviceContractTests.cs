@@ -264,7 +264,8 @@ public sealed class CpuContractTests() : DeviceContractTests(new CpuUnderTest())
         using Backend backend = new CpuUnderTest().Open(2);
         SortedSet<string> allocating = new(StringComparer.Ordinal);
         int measured = 0;
-        foreach (OpScenario scenario in OpScenarios.All.Values.Where(s => s.Name.Contains("33", StringComparison.Ordinal) || s.Name.StartsWith("AdamW", StringComparison.Ordinal)))
+        foreach (OpScenario scenario in OpScenarios.All.Values.Where(
+            s => s.Name.Contains("33", StringComparison.Ordinal) || s.Name.StartsWith("AdamW", StringComparison.Ordinal)))
         {
             using OpBench bench = new(backend) { MeasureAllocations = true };
             scenario.Body(bench);

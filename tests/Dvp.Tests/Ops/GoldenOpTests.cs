@@ -69,7 +69,8 @@ public sealed class ReferenceGoldenOpTests() : GoldenOpTests(new ReferenceUnderT
     }
 
     private static uint[] Words(JsonElement vector, string name) =>
-        [.. vector.GetProperty(name).EnumerateArray().Select(w => uint.Parse(w.GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+        [.. vector.GetProperty(name).EnumerateArray()
+            .Select(w => uint.Parse(w.GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
 }
 
 /// <summary>The processor against the golden files.</summary>

@@ -40,7 +40,8 @@ internal static partial class GoldenOps
     }
 
     /// <summary>
-    /// Softmax as an attention whose scores are the bias and whose values are columns of the unit matrix, some columns at a time: the context
+    /// Softmax as an attention whose scores are the bias and whose values are columns of the unit matrix, some columns at a time: the
+    /// context
     /// is the probabilities, and the gradient of the bias that of the softmax.
     /// </summary>
     private static void Softmax(GoldenCase c)

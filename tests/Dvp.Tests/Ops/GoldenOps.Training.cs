@@ -56,7 +56,9 @@ internal static partial class GoldenOps
         }
     }
 
-    /// <summary>With both betas 0 the first moment is the clipped gradient; a gradient of 1 that the norm leaves out becomes the coefficient.</summary>
+    /// <summary>
+    /// With both betas 0 the first moment is the clipped gradient; a gradient of 1 that the norm leaves out becomes the coefficient.
+    /// </summary>
     private static void ClipGlobalNorm(GoldenCase c)
     {
         string[] names = [.. c.InputNames.Order(StringComparer.Ordinal)];

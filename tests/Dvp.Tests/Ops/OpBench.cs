@@ -68,7 +68,9 @@ internal sealed class OpBench : IDisposable
         return Parameter(Random(name, count), shape, trains, trains ? Random($"{name} gradient", count) : null, type);
     }
 
-    /// <summary>Read-only values of the device's activation type (or another), with <paramref name="gap"/> guard elements after every row.</summary>
+    /// <summary>
+    /// Read-only values of the device's activation type (or another), with <paramref name="gap"/> guard elements after every row.
+    /// </summary>
     public Tensor Input(double[] values, ReadOnlySpan<int> shape, int gap = 0, ElementType? type = null) =>
         Make(values, shape, gap, type ?? Device.ActivationType, readOnly: true);
 
@@ -87,7 +89,8 @@ internal sealed class OpBench : IDisposable
         Make(values, shape, gap, Device.ActivationType, readOnly: false);
 
     /// <summary>A parameter; its gradient starts at zero, or at the values given.</summary>
-    public ParameterBlock Parameter(double[] values, ReadOnlySpan<int> shape, bool trains = true, double[]? gradient = null, ElementType? type = null)
+    public ParameterBlock Parameter(
+        double[] values, ReadOnlySpan<int> shape, bool trains = true, double[]? gradient = null, ElementType? type = null)
     {
         Tensor value = Input(values, shape, type: type);
         ParameterBlock block = new(value, trains ? InOut(gradient ?? new double[values.Length], shape) : null);

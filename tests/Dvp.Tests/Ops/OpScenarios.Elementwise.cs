@@ -50,7 +50,8 @@ internal static partial class OpScenarios
 
     private static void Activate(OpBench b, Activation activation, int rows, int columns, int gap)
     {
-        // One element alone is its own scale: keep it away from the flat ends, where the derivative is a difference of nearly equal numbers.
+        // One element alone is its own scale: keep it away from the flat ends, where the derivative is a
+        // difference of nearly equal numbers.
         double spread = rows * columns == 1 ? 1 : 8;
         Tensor x = b.Input("x", [rows, columns], gap, spread: spread);
         (Tensor y, Tensor dx) = (b.Output([rows, columns], gap), b.Output([rows, columns]));

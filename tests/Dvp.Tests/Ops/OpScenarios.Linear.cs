@@ -17,7 +17,8 @@ internal static partial class OpScenarios
                 int[] sizes = [s_raggedSizes[(turn + 2) % 9], s_raggedSizes[(turn + 5) % 9], s_raggedSizes[(turn + 7) % 9]];
                 sizes[operand] = size;
                 yield return MakeLinear(
-                    sizes[0], sizes[1], sizes[2], activations[turn % activations.Length], turn % 2 == 0, turn % 3 == 0, turn % 4 == 0 ? 0 : turn);
+                    sizes[0], sizes[1], sizes[2], activations[turn % activations.Length],
+                    bias: turn % 2 == 0, residual: turn % 3 == 0, gap: turn % 4 == 0 ? 0 : turn);
                 turn++;
             }
         }
@@ -40,7 +41,8 @@ internal static partial class OpScenarios
         yield return new("linear, weights change", LinearAfterTouch);
     }
 
-    private static OpScenario MakeLinear(int rows, int inputs, int outputs, Activation activation, bool bias, bool residual, int gap) => new(
+    private static OpScenario MakeLinear(
+        int rows, int inputs, int outputs, Activation activation, bool bias, bool residual, int gap) => new(
         $"linear {rows}x{inputs}x{outputs} {activation}{(bias ? ", bias" : "")}{(residual ? ", residual" : "")}, gap {gap}",
         b => Linear(b, rows, inputs, outputs, activation, bias, residual, gap));
 

@@ -15,7 +15,8 @@ internal static partial class OpScenarios
                 foreach ((int rows, bool residual, int gap) in ((int, bool, int)[])[(1, true, 0), (17, false, 3), (33, true, 1)])
                 {
                     yield return new(
-                        $"{kind} {rows}x{columns}{(residual ? ", residual" : "")}, gap {gap}", b => Norm(b, layer, rows, columns, residual, gap), 4);
+                        $"{kind} {rows}x{columns}{(residual ? ", residual" : "")}, gap {gap}",
+                        b => Norm(b, layer, rows, columns, residual, gap), 4);
                 }
             }
 

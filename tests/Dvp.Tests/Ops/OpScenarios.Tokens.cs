@@ -8,7 +8,8 @@ internal static partial class OpScenarios
     {
         foreach (int channels in s_raggedSizes)
         {
-            yield return new($"embedding 3x7x{channels}", b => Embed(b, 3, 7, channels, 13, positions: true, types: true, typeIds: true, -1));
+            yield return new(
+                $"embedding 3x7x{channels}", b => Embed(b, 3, 7, channels, 13, positions: true, types: true, typeIds: true, -1));
             yield return new($"insert prompt 3x(1+5)x{channels}", b => Insert(b, 3, 1, 5, channels, types: true));
             yield return new($"mean tokens 3x17x{channels}", b => Mean(b, 3, 17, channels));
         }
@@ -28,7 +29,8 @@ internal static partial class OpScenarios
     }
 
     private static void Embed(
-        OpBench b, int batch, int tokens, int channels, int vocabulary, bool positions, bool types, bool typeIds, int padding, bool wordsTrain = true)
+        OpBench b, int batch, int tokens, int channels, int vocabulary, bool positions, bool types, bool typeIds, int padding,
+        bool wordsTrain = true)
     {
         Tensor ids = b.Input(OpBench.Integers("ids", batch * tokens, 0, vocabulary), batch, tokens);
         Tensor? ofType = typeIds ? b.Input(OpBench.Integers("type ids", batch * tokens, 0, 2), batch, tokens) : null;
@@ -40,7 +42,8 @@ internal static partial class OpScenarios
         b.Run(d => d.EmbeddingForward(y, ids, words, position, type, ofType));
         b.Run(d => d.EmbeddingBackward(words.Gradient, position?.Gradient, type?.Gradient, dy, ids, ofType, padding));
         b.Result("y", y);
-        foreach ((string name, ParameterBlock? block) in ((string, ParameterBlock?)[])[("dwords", words), ("dpositions", position), ("dtypes", type)])
+        foreach ((string name, ParameterBlock? block) in ((string, ParameterBlock?)[])
+            [("dwords", words), ("dpositions", position), ("dtypes", type)])
         {
             if (block is { Gradient: { } gradient })
             {

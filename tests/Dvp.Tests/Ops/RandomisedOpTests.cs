@@ -67,7 +67,8 @@ public abstract class RandomisedOpTests(DeviceUnderTest device)
             }
         }
 
-        Assert.True(failures.Count == 0, $"{scenario.Name} on {backend.Name}:{Environment.NewLine}{string.Join(Environment.NewLine, failures)}");
+        Assert.True(
+            failures.Count == 0, $"{scenario.Name} on {backend.Name}:{Environment.NewLine}{string.Join(Environment.NewLine, failures)}");
     }
 }
 

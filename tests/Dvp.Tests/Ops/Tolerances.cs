@@ -4,7 +4,8 @@ using Dvp.Engine.Tensors;
 namespace Dvp.Tests.Ops;
 
 /// <summary>
-/// How far results may lie from the expected ones, for every device and type: |x - ref| &lt;= rtol |ref| + atol max|ref|, the maximum over the
+/// How far results may lie from the expected ones, for every device and type: |x - ref| &lt;= rtol |ref| + atol max|ref|, the maximum
+/// over the
 /// tensor.
 /// </summary>
 internal static class Tolerances
@@ -35,7 +36,9 @@ internal static class Tolerances
         [ElementType.F16] = (4e-3, 4e-3),
     };
 
-    /// <summary>The rule for a golden tensor: what the case states for f32; what double precision or a 16-bit type gives for the others.</summary>
+    /// <summary>
+    /// The rule for a golden tensor: what the case states for f32; what double precision or a 16-bit type gives for the others.
+    /// </summary>
     public static CompareRule Golden(CompareRules rules, string op, string name, double[] expected, ElementType activation)
     {
         (double, double) reference = s_opsWithSingleScalars.Contains(op) ? s_referenceToGoldenWithSingleScalars : s_referenceToGolden;

@@ -62,7 +62,8 @@ public sealed unsafe partial class ReferenceBackend
 
     /// <inheritdoc/>
     public override void AttentionBackward(
-        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
+        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved,
+        Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
         Launched();
         AttentionSizes sizes = new(q, k, v, options);

@@ -7,7 +7,8 @@ public sealed unsafe partial class ReferenceBackend
 {
     /// <inheritdoc/>
     public override void PromptAttentionForward(
-        PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         Launched();
         PromptSizes s = new(q, x, keyWeight, valueWeight, valueBias, heads);
@@ -75,7 +76,8 @@ public sealed unsafe partial class ReferenceBackend
 
     /// <inheritdoc/>
     public override void PromptAttentionBackward(
-        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         Launched();
         PromptSizes s = new(q, x, keyWeight, valueWeight, valueBias, heads);

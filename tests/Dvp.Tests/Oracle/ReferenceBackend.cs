@@ -6,7 +6,8 @@ using Dvp.Engine.Tensors;
 namespace Dvp.Tests.Oracle;
 
 /// <summary>
-/// The contract of a device in plain double-precision scalar code: the oracle that every other device is compared with, and the f64 device of
+/// The contract of a device in plain double-precision scalar code: the oracle that every other device is compared with, and the f64
+/// device of
 /// gradient checks by central differences.
 /// </summary>
 /// <remarks>

@@ -63,7 +63,8 @@ internal static class Scalar
     }
 
     /// <summary>
-    /// erfc(z) for z at or above 0: 1 - erf(z) by the series erf z = 2 / sqrt(pi) e^(-z^2) sum 2^n z^(2n+1) / (1 3 ... (2n+1)), and from 2.5
+    /// erfc(z) for z at or above 0: 1 - erf(z) by the series erf z = 2 / sqrt(pi) e^(-z^2) sum 2^n z^(2n+1) / (1 3 ... (2n+1)), and
+    /// from 2.5
     /// by the continued fraction e^(-z^2) / sqrt(pi) 1/(z + (1/2)/(z + 1/(z + (3/2)/(z + ...)))) (Abramowitz and Stegun 7.1.6, 7.1.14).
     /// </summary>
     internal static double ErrorFunctionComplement(double z)

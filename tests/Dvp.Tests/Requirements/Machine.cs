@@ -25,7 +25,8 @@ public static unsafe class Machine
 
     /// <summary>A capability as <see cref="DemandVariable"/> names it: KernelHost is "kernel-host".</summary>
     public static string NameOf(Capability capability) =>
-        string.Concat(capability.ToString().Select((c, i) => char.IsUpper(c) && i > 0 ? $"-{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}"));
+        string.Concat(capability.ToString().Select(
+            (c, i) => char.IsUpper(c) && i > 0 ? $"-{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}"));
 
     /// <summary>Why a capability is not there, or null where it is.</summary>
     public static string? Missing(Capability capability) => s_missing.GetOrAdd(capability, Probe);
@@ -72,7 +73,9 @@ public static unsafe class Machine
     }
 
     private static string? ProbeNvrtc() =>
-        Load("DVP_NVRTC", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll") is null ? "no NVRTC library" : null;
+        Load("DVP_NVRTC", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll") is null
+            ? "no NVRTC library"
+            : null;
 
     private static string? ProbeKernelHost()
     {
@@ -106,7 +109,8 @@ public static unsafe class Machine
 
     private static bool IsPython3(string program)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, "--version") { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        ProcessStartInfo start = new(program, "--version") { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
         string version = process.StandardOutput.ReadToEnd() + process.StandardError.ReadToEnd();
         process.WaitForExit();
         return version.StartsWith("Python 3", StringComparison.Ordinal);

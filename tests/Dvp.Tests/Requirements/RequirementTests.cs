@@ -35,6 +35,7 @@ public sealed partial class RequirementTests
     }
 
     // In two parts, so that the pattern does not find itself.
-    [GeneratedRegex(@"Assert\." + @"Skip(Unless|When)?\(|\bSkip" + @"(Unless|When|Type)?\s*=\s*[""n$@t]|Skip" + "Exception|XunitDynamic" + "Skip")]
+    [GeneratedRegex(
+        @"Assert\." + @"Skip(Unless|When)?\(|\bSkip" + @"(Unless|When|Type)?\s*=\s*[""n$@t]|Skip" + "Exception|XunitDynamic" + "Skip")]
     private static partial Regex Skipping();
 }
