@@ -18,8 +18,8 @@ public sealed class SeededRandom
 {
     private const uint Domain = uint.MaxValue;
 
-    private readonly ulong _seed;
-    private readonly uint _stream;
+    private ulong _seed;
+    private uint _stream;
     private ulong _position;
     private PhiloxBlock _block;
 
@@ -33,7 +33,11 @@ public sealed class SeededRandom
 
     /// <summary>Goes on where a sequence stood.</summary>
     /// <param name="state">From <see cref="State"/>.</param>
-    public SeededRandom(SeededRandomState state)
+    public SeededRandom(SeededRandomState state) => Restart(state);
+
+    /// <summary>Goes on where a sequence stood, without a new object.</summary>
+    /// <param name="state">From <see cref="State"/>; position 0 for the start of a sequence.</param>
+    public void Restart(SeededRandomState state)
     {
         (_seed, _stream, _position) = state;
         if ((_position & 3) != 0)

@@ -52,12 +52,15 @@ public sealed class ParameterBuilder
     /// <summary>Type in which frozen matrices are kept: F32, or a 16-bit type for half the memory traffic.</summary>
     public ElementType FrozenMatrixType { get; init; } = ElementType.F32;
 
+    /// <summary>Whether a parameter without a value is missing even where initial values are known: a whole checkpoint is expected.</summary>
+    public bool IgnoreInitial { get; init; }
+
     /// <summary>Names that had no value and no initial values; the loader reports them.</summary>
     public IReadOnlyList<string> Missing => _missing;
 
     /// <summary>The names below a prefix: <c>builder["encoder"]["layer.0"]</c>.</summary>
     public ParameterBuilder this[string scope] =>
-        new(Set, Values, Trains, _prefix + scope + ".", _missing) { FrozenMatrixType = FrozenMatrixType };
+        new(Set, Values, Trains, _prefix + scope + ".", _missing) { FrozenMatrixType = FrozenMatrixType, IgnoreInitial = IgnoreInitial };
 
     /// <summary>A matrix (rows, columns); weights are (out, in).</summary>
     public ParameterBlock Matrix(string name, int rows, int columns, Initializer? initial = null) => Make([name], [rows, columns], initial);
@@ -110,7 +113,7 @@ public sealed class ParameterBuilder
         {
             if (!Values.TryRead(name, shape, values))
             {
-                if (initial is null)
+                if (initial is null || IgnoreInitial)
                 {
                     _missing.Add(name);
                     continue;

@@ -172,6 +172,7 @@ public sealed class Quickstart
         using TrainedRun run = experiment.Training(kind, layer);
         run.Trainer.OnProgress = _options.OnProgress;
         string checkpoint = _folder.Checkpoint(phase);
+        run.KeepBest(_folder.Best(phase));
         _clock.Measure(phase, () =>
         {
             run.Trainer.TryResume(checkpoint);

@@ -20,6 +20,9 @@ public sealed class RunFolder
     /// <summary>Checkpoint of a phase.</summary>
     public string Checkpoint(string phase) => System.IO.Path.Combine(Path, phase, "checkpoint");
 
+    /// <summary>The DVP of the best evaluation of a phase.</summary>
+    public string Best(string phase) => System.IO.Path.Combine(Path, phase, "best");
+
     /// <summary>The trained DVP.</summary>
     public string Dvp => System.IO.Path.Combine(Path, "dvp");
 

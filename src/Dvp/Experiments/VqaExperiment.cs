@@ -178,6 +178,10 @@ public sealed class VqaExperiment : IDisposable
 /// <param name="Trainer">Its trainer.</param>
 public sealed record TrainedRun(LoadedDvp Loaded, Trainer Trainer) : IDisposable
 {
+    /// <summary>Keeps the DVP of the best evaluation so far in a folder, beside the checkpoint of the last step.</summary>
+    /// <param name="folder">A DVP folder; it is whole at any time.</param>
+    public void KeepBest(string folder) => Trainer.OnBest = () => Loaded.Save(folder);
+
     /// <inheritdoc/>
     public void Dispose()
     {

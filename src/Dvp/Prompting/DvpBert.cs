@@ -15,6 +15,7 @@ public sealed class DvpBert
 {
     private readonly BertModel _bert;
     private readonly SortedDictionary<int, PromptModule> _prompts = [];
+    private readonly PromptModule? _anyPrompt; // all are of one kind
     private readonly BertLayerAdapters[]? _adapters;
     private readonly ClassifierHead _head;
 
@@ -42,6 +43,7 @@ public sealed class DvpBert
             _prompts.Add(config.Layer!.Value, new PromptModule(config.Prompt, config.Kind, c, parameters, initial));
         }
 
+        _anyPrompt = _prompts.Values.FirstOrDefault();
         if (config.Adapters is { } adapter)
         {
             _adapters = new BertLayerAdapters[bert.Layers];
@@ -75,7 +77,7 @@ public sealed class DvpBert
     public IReadOnlyCollection<int> Candidates => _prompts.Keys;
 
     /// <summary>Tokens that the prompt of a layer puts before the text.</summary>
-    public int PromptTokens(int visualTokens) => _prompts.Count == 0 ? 0 : _prompts.First().Value.TokensFor(visualTokens);
+    public int PromptTokens(int visualTokens) => _anyPrompt?.TokensFor(visualTokens) ?? 0;
 
     /// <summary>Records the embeddings and the layers below <paramref name="depth"/>, which see the text alone.</summary>
     /// <param name="graph">The recording.</param>
@@ -110,8 +112,9 @@ public sealed class DvpBert
     /// <param name="visual">(B, N, V) visual tokens; null for text only</param>
     /// <param name="mask">I32 (B, P + T): the prompt's ones, then the text's mask</param>
     /// <param name="layer">K</param>
-    /// <param name="states">Receives every named state; then all rows of the last layer are computed, not only the one that is read.</param>
-    public DvpOutputs Suffix(Graph graph, Variable h, Variable? visual, Tensor mask, int layer, IDictionary<string, Variable>? states = null)
+    /// <param name="states">Receives every named state; then all rows of the last layer are computed.</param>
+    public DvpOutputs Suffix(
+        Graph graph, Variable h, Variable? visual, Tensor mask, int layer, IDictionary<string, Variable>? states = null)
     {
         Tensor? attention = null;
         int read = 0;

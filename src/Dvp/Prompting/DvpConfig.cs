@@ -146,6 +146,16 @@ public sealed record DvpConfig
             LanguageModelFingerprint = file.Section("fingerprints")?.Text("language_model", ""),
             VisionModelFingerprint = file.Section("fingerprints")?.Text("vision_model", ""),
         };
+        if (config.Layer is null && config.SearchLayers is null && config.Kind != PromptKind.None)
+        {
+            throw file.Error("layer", "is missing; it says before which layer the prompt enters");
+        }
+
+        if (config.SearchLayers is { } layers && (layers.Count == 0 || layers.Distinct().Count() != layers.Count))
+        {
+            throw file.Error("search", "must name at least one layer and none twice");
+        }
+
         return config.Answers.Count == 0 || config.Answers.Count == config.Head.Labels
             ? config
             : throw file.Error("answers", $"must hold num_labels ({config.Head.Labels}) answers, found {config.Answers.Count}");

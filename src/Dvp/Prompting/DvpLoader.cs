@@ -14,6 +14,12 @@ public sealed record LoadOptions
     /// <summary>Which parameters train; null for inference, where nothing does.</summary>
     public ParameterGroups? Groups { get; init; }
 
+    /// <summary>
+    /// Parameters that stay frozen although <see cref="Groups"/> would train them, by full name; a layer's weight and bias, and the
+    /// query, key and value of an attention, go together. Null for none.
+    /// </summary>
+    public Func<string, bool>? Frozen { get; init; }
+
     /// <summary>Initial values of a DVP part that no file gives.</summary>
     public InitialValues Initial { get; init; } = new(Seed: 1);
 
@@ -27,10 +33,13 @@ public sealed record LoadOptions
 /// <summary>A DVP model with its parameters, loaded from a language model's folder and a DVP folder or fresh initial values.</summary>
 public sealed class LoadedDvp : IDisposable
 {
-    private LoadedDvp(DvpBert model, ParameterSet parameters)
+    private readonly HashSet<string> _fromFolder;
+
+    private LoadedDvp(DvpBert model, ParameterSet parameters, IEnumerable<string> fromFolder)
     {
         Model = model;
         Parameters = parameters;
+        _fromFolder = [.. fromFolder];
     }
 
     /// <summary>The model.</summary>
@@ -44,7 +53,8 @@ public sealed class LoadedDvp : IDisposable
     public static LoadedDvp Load(string languageModel, string dvpFolder, Backend backend, LoadOptions? options = null)
     {
         options ??= new LoadOptions();
-        DvpConfig config = DvpConfig.Load(dvpFolder);
+        string whole = AtomicFolder.Resolve(dvpFolder);
+        DvpConfig config = DvpConfig.Load(whole);
         using BertFolder folder = BertFolder.Open(languageModel);
         if (!options.Force && !string.IsNullOrEmpty(config.LanguageModelFingerprint))
         {
@@ -52,12 +62,13 @@ public sealed class LoadedDvp : IDisposable
             if (found != config.LanguageModelFingerprint)
             {
                 throw new DvpException(
-                    $"{dvpFolder} was trained on the language model {config.LanguageModelFingerprint}, and {languageModel} is {found}; give the model it was trained on, or --force.");
+                    $"{dvpFolder} was trained on the language model {config.LanguageModelFingerprint}, and {languageModel} is {found}; " +
+                    "give the model it was trained on, or --force.");
             }
         }
 
-        using WeightFiles weights = WeightFiles.Open(Path.Combine(dvpFolder, DvpConfig.WeightsName), stem: "dvp");
-        return Make(folder, config, backend, options, new TensorSource(weights, null, ["search.alphas"]));
+        using WeightFiles weights = WeightFiles.Open(whole, stem: "dvp");
+        return Make(folder, config, backend, options, new TensorSource(weights, null, ["search.alphas"]), weights.Names);
     }
 
     /// <summary>Loads a language model and makes a fresh DVP part for it.</summary>
@@ -65,7 +76,7 @@ public sealed class LoadedDvp : IDisposable
     public static LoadedDvp Create(string languageModel, DvpConfig config, Backend backend, LoadOptions options)
     {
         using BertFolder folder = BertFolder.Open(languageModel);
-        return Make(folder, config, backend, options, null);
+        return Make(folder, config, backend, options, null, []);
     }
 
     /// <summary>
@@ -74,42 +85,45 @@ public sealed class LoadedDvp : IDisposable
     /// </summary>
     /// <param name="folder">The DVP folder.</param>
     /// <param name="config">The configuration to write; by default the model's own.</param>
-    public void Save(string folder, DvpConfig? config = null)
-    {
-        config ??= Model.Config;
-        AtomicFolder.Write(folder, path =>
-        {
-            SafetensorsWriter.Write(Path.Combine(path, DvpConfig.WeightsName), Saved().Select(Content));
-            AtomicFile.WriteText(Path.Combine(path, DvpConfig.FileName), config.ToJson());
-        });
+    /// <exception cref="DvpException">The disk is full or the folder cannot be written; what was there before stays.</exception>
+    public void Save(string folder, DvpConfig? config = null) => Save(folder, config, afterFile: null);
 
-        TensorContent Content(Parameter parameter)
-        {
-            float[] values = new float[parameter.Value.Count];
-            Parameters.Backend.Download(values, parameter.Value);
-            return TensorContent.FromFloats(parameter.Name, parameter.Value.Shape, values);
-        }
-    }
+    /// <summary>The same with a call after every file in the unfinished folder, so that tests can let the disk fail.</summary>
+    internal void Save(string folder, DvpConfig? config, Action<string>? afterFile) => AtomicFolder.Write(folder, path =>
+    {
+        string weights = Path.Combine(path, DvpConfig.WeightsName);
+        SafetensorsWriter.Write(weights, Parameters.All.Where(IsSaved).Select(Content));
+        afterFile?.Invoke(weights);
+        string configuration = Path.Combine(path, DvpConfig.FileName);
+        AtomicFile.WriteText(configuration, (config ?? Model.Config).ToJson());
+        afterFile?.Invoke(configuration);
+    });
 
     /// <inheritdoc/>
     public void Dispose() => Parameters.Dispose();
 
-    private static LoadedDvp Make(BertFolder folder, DvpConfig config, Backend backend, LoadOptions options, TensorSource? dvp)
+    private static LoadedDvp Make(
+        BertFolder folder, DvpConfig config, Backend backend, LoadOptions options, TensorSource? dvp, IEnumerable<string> fromFolder)
     {
         ParameterSet parameters = new(backend);
         try
         {
             TensorSource encoder = folder.Encoder();
             CheckpointValues values = dvp is null ? new CheckpointValues(encoder) : new CheckpointValues(dvp, encoder);
-            ParameterBuilder builder = new(parameters, values, name => options.Groups?.Trains(name) ?? false)
+            ParameterBuilder builder = new(
+                parameters, values, name => options.Groups is { } groups && groups.Trains(name) && options.Frozen?.Invoke(name) != true)
             {
                 FrozenMatrixType = options.FrozenMatrices,
+                IgnoreInitial = dvp is not null, // a DVP folder is whole: nothing of it is left to chance
             };
-
-            // A DVP folder is whole: nothing of it may be left to chance.
             DvpBert model = new(config, folder.Config, builder, options.Initial);
-            values.Finish(builder.Missing);
-            return new LoadedDvp(model, parameters);
+            foreach (string name in builder.Missing.Where(n => dvp is not null && !IsLanguageModel(n)))
+            {
+                dvp!.Required(name, -1);
+            }
+
+            values.Finish(builder.Missing.Where(IsLanguageModel));
+            return new LoadedDvp(model, parameters, fromFolder);
         }
         catch
         {
@@ -118,8 +132,17 @@ public sealed class LoadedDvp : IDisposable
         }
     }
 
-    private IEnumerable<Parameter> Saved() => Parameters.All.Where(p => p.Trains || !IsLanguageModel(p.Name));
-
     private static bool IsLanguageModel(string name) =>
         name.StartsWith("embeddings.", StringComparison.Ordinal) || name.StartsWith("encoder.", StringComparison.Ordinal);
+
+    /// <summary>The DVP part, what trains, and what the loaded folder held beside that: a language model's trained norms.</summary>
+    private bool IsSaved(Parameter parameter) =>
+        parameter.Trains || !IsLanguageModel(parameter.Name) || _fromFolder.Contains(parameter.Name);
+
+    private TensorContent Content(Parameter parameter)
+    {
+        float[] values = new float[parameter.Value.Count];
+        Parameters.Backend.Download(values, parameter.Value);
+        return TensorContent.FromFloats(parameter.Name, parameter.Value.Shape, values);
+    }
 }

@@ -4,7 +4,9 @@ using Dvp.Engine.Nn;
 namespace Dvp.Prompting;
 
 /// <summary>Initial values, as the paper's code has them unless a preset says otherwise.</summary>
-/// <param name="TypeDeviation">Standard deviation of E, the type embeddings of text and prompt: 1 in the published code (framework default).</param>
+/// <param name="TypeDeviation">
+/// Standard deviation of E, the type embeddings of text and prompt: 1 in the published code (framework default).
+/// </param>
 /// <param name="Seed">Seed of all draws; every parameter draws from a stream of its own name, so adding one changes no other.</param>
 public sealed record InitialValues(ulong Seed, double TypeDeviation = 1)
 {

@@ -30,7 +30,8 @@ public sealed class PromptModule
     /// <param name="parameters">Names at the root, or below <c>search.k</c> for a candidate.</param>
     /// <param name="initial">Values of what the checkpoint lacks.</param>
     /// <param name="scope">Prefix of the names, for the draws of initial values.</param>
-    public PromptModule(PromptConfig config, PromptKind kind, int channels, ParameterBuilder parameters, InitialValues initial, string scope = "")
+    public PromptModule(
+        PromptConfig config, PromptKind kind, int channels, ParameterBuilder parameters, InitialValues initial, string scope = "")
     {
         _config = config;
         _kind = kind;
@@ -58,7 +59,12 @@ public sealed class PromptModule
     }
 
     /// <summary>Number of tokens that <see cref="Insert"/> puts before the text.</summary>
-    public int TokensFor(int visualTokens) => _kind == PromptKind.AllTokens ? visualTokens : _kind == PromptKind.MeanPooled ? 1 : _config.Prompts;
+    public int TokensFor(int visualTokens) => _kind switch
+    {
+        PromptKind.AllTokens => visualTokens,
+        PromptKind.MeanPooled => 1,
+        _ => _config.Prompts,
+    };
 
     /// <summary>Records the prompt and its insertion before the text.</summary>
     /// <param name="graph">The recording.</param>

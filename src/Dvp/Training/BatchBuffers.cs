@@ -44,7 +44,8 @@ public sealed class BatchBuffers
 
         return longest <= _maximumLength
             ? longest
-            : throw new DvpException($"A text has {longest} tokens, and the model takes {_maximumLength}; cut texts when they are tokenised.");
+            : throw new DvpException(
+                $"A text has {longest} tokens, and the model takes {_maximumLength}; cut texts when they are tokenised.");
     }
 
     /// <summary>Copies a batch to the device.</summary>

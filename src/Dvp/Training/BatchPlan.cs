@@ -15,6 +15,7 @@ public sealed class BatchPlan
     private const int WindowBatches = 16;
     private readonly TrainingSet _set;
     private readonly ulong _seed;
+    private readonly SeededRandom _random = new(0);
     private readonly int[] _order;
     private readonly long[] _keys;
     private long _epoch = -1;
@@ -58,13 +59,13 @@ public sealed class BatchPlan
 
     private void Permute(long epoch)
     {
-        SeededRandom random = new(_seed, checked((uint)epoch));
+        _random.Restart(new SeededRandomState(_seed, checked((uint)epoch), 0));
         for (int i = 0; i < _order.Length; i++)
         {
             _order[i] = i;
         }
 
-        random.Shuffle<int>(_order);
+        _random.Shuffle<int>(_order);
         int window = WindowBatches * Batch;
         for (int start = 0; start < _order.Length; start += window)
         {
@@ -77,16 +78,16 @@ public sealed class BatchPlan
             _keys.AsSpan(0, count).Sort(_order.AsSpan(start, count));
         }
 
-        ShuffleBatches(random);
+        ShuffleBatches();
         _epoch = epoch;
     }
 
-    private void ShuffleBatches(SeededRandom random)
+    private void ShuffleBatches()
     {
         Span<int> held = stackalloc int[Math.Min(Batch, 1024)];
         for (int i = BatchesPerEpoch - 1; i > 0; i--)
         {
-            int j = random.NextInt(i + 1);
+            int j = _random.NextInt(i + 1);
             Span<int> a = _order.AsSpan(i * Batch, Batch);
             Span<int> b = _order.AsSpan(j * Batch, Batch);
             for (int from = 0; from < Batch; from += held.Length)

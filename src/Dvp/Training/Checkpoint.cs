@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
@@ -9,13 +10,13 @@ using Dvp.Search;
 
 namespace Dvp.Training;
 
-/// <summary>Where a run stands between two steps: with the weights and moments beside it, all that the rest of the run depends on.</summary>
+/// <summary>Where a run stands between two steps: with weights and moments beside it, all that the rest of the run depends on.</summary>
 public sealed record RunState
 {
     /// <summary>Optimiser steps done.</summary>
     public int Step { get; set; }
 
-    /// <summary>Identity of the settings (<see cref="TrainerSettings.Identity"/>).</summary>
+    /// <summary>Identity of the run: settings, model and examples.</summary>
     public required string Settings { get; init; }
 
     /// <summary>Best validation accuracy so far; negative before the first evaluation.</summary>
@@ -56,14 +57,25 @@ public static class Checkpoint
     private const string StateName = "state.json";
 
     /// <summary>Saves weights, moments, update counts and state.</summary>
-    /// <exception cref="DvpException">The disk is full or the folder cannot be written; what was there before stays.</exception>
-    public static void Save(string folder, AdamWOptimizer optimizer, Backend backend, RunState state) => AtomicFolder.Write(folder, path =>
-    {
-        SafetensorsWriter.Write(Path.Combine(path, WeightsName), Contents(optimizer, backend));
-        AtomicFile.WriteText(Path.Combine(path, StateName), ToJson(optimizer, state));
-    });
+    /// <exception cref="DvpException">
+    /// The disk is full or the folder cannot be written, or a weight is no number any more; what was there before stays.
+    /// </exception>
+    public static void Save(string folder, AdamWOptimizer optimizer, Backend backend, RunState state) =>
+        Save(folder, optimizer, backend, state, afterFile: null);
 
-    /// <summary>Restores what <see cref="Save"/> wrote, if there is anything.</summary>
+    /// <summary>The same with a call after every file in the unfinished folder, so that tests can let the disk fail.</summary>
+    internal static void Save(string folder, AdamWOptimizer optimizer, Backend backend, RunState state, Action<string>? afterFile) =>
+        AtomicFolder.Write(folder, path =>
+        {
+            string weights = Path.Combine(path, WeightsName);
+            SafetensorsWriter.Write(weights, Contents(optimizer, backend, state.Step));
+            afterFile?.Invoke(weights);
+            string json = Path.Combine(path, StateName);
+            AtomicFile.WriteText(json, ToJson(optimizer, state));
+            afterFile?.Invoke(json);
+        });
+
+    /// <summary>Restores what <c>Save</c> wrote, if there is anything.</summary>
     /// <param name="folder">The checkpoint folder.</param>
     /// <param name="optimizer">Receives moments and update counts; its parameters receive their values.</param>
     /// <param name="backend">The device.</param>
@@ -82,7 +94,9 @@ public static class Checkpoint
         RunState state = FromJson(json);
         if (state.Settings != settings)
         {
-            throw new DvpException($"{folder} belongs to a run with other settings; give those again, or another run folder.");
+            throw new DvpException(
+                $"{folder} belongs to a run with {RunIdentity.Difference(state.Settings, settings)}; " +
+                "give the same again, or another run folder.");
         }
 
         IReadOnlyList<int> updates = json.Integers("updates") ?? [];
@@ -106,21 +120,42 @@ public static class Checkpoint
         return state;
     }
 
-    private static IEnumerable<TensorContent> Contents(AdamWOptimizer optimizer, Backend backend)
+    private static IEnumerable<TensorContent> Contents(AdamWOptimizer optimizer, Backend backend, int step)
     {
         for (int i = 0; i < optimizer.Parameters.Count; i++)
         {
             Parameter parameter = optimizer.Parameters[i];
             (Tensor first, Tensor second, _) = optimizer.State(i);
-            yield return Content("value." + parameter.Name, parameter.Value, backend);
+            TensorContent value = Content("value." + parameter.Name, parameter.Value, backend, out byte[] bytes);
+            yield return parameter.Value.Type != ElementType.F32 || FirstNotFinite(bytes) < 0
+                ? value
+                : throw new DvpException(
+                    $"Training made {parameter.Name} no number at step {step}, so it was not saved; " +
+                    "lower the learning rate or clip gradients.");
             yield return Content("first_moment." + parameter.Name, first, backend);
             yield return Content("second_moment." + parameter.Name, second, backend);
         }
     }
 
-    private static TensorContent Content(string name, Tensor tensor, Backend backend)
+    private static int FirstNotFinite(ReadOnlySpan<byte> bytes)
     {
-        byte[] bytes = new byte[tensor.Count * tensor.Type.Size()];
+        ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(bytes);
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!float.IsFinite(values[i]))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private static TensorContent Content(string name, Tensor tensor, Backend backend) => Content(name, tensor, backend, out _);
+
+    private static TensorContent Content(string name, Tensor tensor, Backend backend, out byte[] bytes)
+    {
+        bytes = new byte[tensor.Count * tensor.Type.Size()];
         backend.DownloadBytes(bytes, tensor);
         return TensorContent.FromBytes(name, tensor.Type, tensor.Shape, bytes);
     }
@@ -130,7 +165,8 @@ public static class Checkpoint
         TensorEntry entry = file[name];
         if (entry.Type != tensor.Type || !entry.Shape.AsSpan().SequenceEqual(tensor.Shape))
         {
-            throw new DvpException($"{file.FilePath}: {name} is {entry}, and the model needs {tensor}; the checkpoint is of another model.");
+            throw new DvpException(
+                $"{file.FilePath}: {name} is {entry}, and the model needs {tensor}; the checkpoint is of another model.");
         }
 
         backend.UploadBytes(tensor, file.Bytes(name));
@@ -220,13 +256,19 @@ public static class Checkpoint
     }
 
     private static List<StepValue> ReadCurve(ConfigFile json, string name) =>
-        [.. ReadLists(json, name, e => e.GetDouble()).Select(p => new StepValue((int)p[0], p[1]))];
+    [
+        .. ReadLists(json, name, e => e.GetDouble()).Select(p => p.Length == 2
+            ? new StepValue((int)p[0], p[1])
+            : throw json.Error(name, "must hold pairs of step and value")),
+    ];
 
     private static List<T[]> ReadLists<T>(ConfigFile json, string name, Func<JsonElement, T> read)
     {
         try
         {
-            return json.Raw(name) is { } lists ? [.. lists.EnumerateArray().Select(list => list.EnumerateArray().Select(read).ToArray())] : [];
+            return json.Raw(name) is { } lists
+                ? [.. lists.EnumerateArray().Select(list => list.EnumerateArray().Select(read).ToArray())]
+                : [];
         }
         catch (Exception error) when (error is InvalidOperationException or FormatException)
         {

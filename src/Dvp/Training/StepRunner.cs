@@ -56,7 +56,7 @@ public sealed class StepRunner : IDisposable
     /// <summary>Takes one optimiser step.</summary>
     /// <param name="step">Number of the step, from 0: it fixes batch, dropout and rate.</param>
     /// <param name="layer">K for this step.</param>
-    /// <returns>The loss, before the update.</returns>
+    /// <returns>The loss, before the update. One that is no number updates nothing.</returns>
     public double Step(int step, int layer)
     {
         Backend backend = _parameters.Backend;
@@ -78,7 +78,11 @@ public sealed class StepRunner : IDisposable
             trained = recorded.Graph.Trained;
         }
 
-        Optimizer.Step((float)_schedule.At(step), trained);
+        if (double.IsFinite(loss))
+        {
+            Optimizer.Step((float)_schedule.At(step), trained);
+        }
+
         return loss;
     }
 

@@ -30,7 +30,8 @@ public sealed class Trainer : IDisposable
     /// <param name="settings">Hyper-parameters.</param>
     /// <param name="groups">Which parameters train and how.</param>
     public Trainer(
-        DvpBert model, ParameterSet parameters, TrainingSet train, TrainingSet? validation, TrainerSettings settings, ParameterGroups groups)
+        DvpBert model, ParameterSet parameters, TrainingSet train, TrainingSet? validation, TrainerSettings settings,
+        ParameterGroups groups)
     {
         _model = model;
         _backend = parameters.Backend;
@@ -38,7 +39,7 @@ public sealed class Trainer : IDisposable
         _settings = settings;
         _runner = new StepRunner(model, parameters, train, settings, groups);
         _predictor = new Predictor(model, _runner.Graphs);
-        State = new RunState { Settings = settings.Identity() };
+        State = new RunState { Settings = RunIdentity.Of(settings, model.Config, groups, train, validation) };
     }
 
     /// <summary>Where the run stands.</summary>
@@ -60,10 +61,12 @@ public sealed class Trainer : IDisposable
     public Action? OnBest { get; set; }
 
     /// <summary>Goes on from a checkpoint if there is one.</summary>
+    /// <param name="folder">The checkpoint folder.</param>
     /// <returns>Whether there was one.</returns>
+    /// <exception cref="DvpException">The checkpoint is damaged, or of a run with other settings, model or examples.</exception>
     public bool TryResume(string folder)
     {
-        RunState? state = Checkpoint.Load(folder, _runner.Optimizer, _backend, _settings.Identity());
+        RunState? state = Checkpoint.Load(folder, _runner.Optimizer, _backend, State.Settings);
         State = state ?? State;
         return state is not null;
     }
@@ -96,7 +99,9 @@ public sealed class Trainer : IDisposable
             return accuracy;
         }, stop);
 
-    /// <summary>Trains all candidates, one drawn uniformly a step, and lets the search score and choose layers on the validation examples.</summary>
+    /// <summary>
+    /// Trains all candidates, one drawn uniformly a step, and lets the search score and choose layers on the validation examples.
+    /// </summary>
     /// <param name="search">The strategy.</param>
     /// <param name="validationBatch">Examples that score the arms of a step: half a training batch in the paper.</param>
     /// <param name="checkpointFolder">Where checkpoints go; null for none.</param>
@@ -104,7 +109,8 @@ public sealed class Trainer : IDisposable
     /// <returns>K</returns>
     public int Search(ILayerSearch search, int validationBatch, string? checkpointFolder = null, CancellationToken stop = default)
     {
-        TrainingSet validation = _validation ?? throw new ArgumentException("A search needs examples to score layers with.", nameof(search));
+        TrainingSet validation = _validation
+            ?? throw new ArgumentException("A search needs examples to score layers with.", nameof(search));
         BatchPlan plan = new(validation, validationBatch, _settings.Seed ^ 0x7A11DA7E);
         int[] candidates = [.. _model.Candidates];
         if (State.Search is { } saved)
@@ -131,6 +137,8 @@ public sealed class Trainer : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _runner.Dispose();
 
+    private bool IsOutOfPatience => _settings.Patience > 0 && State.SinceBest >= _settings.Patience;
+
     private void Loop(string? folder, Func<int, double> train, Func<int, double?> after, CancellationToken stop)
     {
         Stopwatch clock = Stopwatch.StartNew();
@@ -138,13 +146,14 @@ public sealed class Trainer : IDisposable
         double lastReport = 0;
         double lossSum = 0;
         int lossCount = 0;
-        while (State.Step < _settings.Steps)
+        while (State.Step < _settings.Steps && !IsOutOfPatience)
         {
             double loss = train(State.Step);
             if (!double.IsFinite(loss))
             {
                 throw new DvpException(
-                    $"The loss of step {State.Step + 1} is no number; lower the learning rate ({_settings.LearningRate}) or clip gradients.");
+                    $"The loss of step {State.Step + 1} is no number; " +
+                    $"lower the learning rate ({_settings.LearningRate}) or clip gradients.");
             }
 
             State.Step++;
@@ -152,7 +161,7 @@ public sealed class Trainer : IDisposable
             (lossSum, lossCount) = (lossSum + loss, lossCount + 1);
             double? accuracy = after(State.Step);
             State.Seconds = secondsBefore + clock.Elapsed.TotalSeconds;
-            bool last = State.Step == _settings.Steps || (_settings.Patience > 0 && State.SinceBest >= _settings.Patience);
+            bool last = State.Step == _settings.Steps || IsOutOfPatience;
             if (last || accuracy is not null || State.Step % ReportEvery == 0)
             {
                 double now = clock.Elapsed.TotalSeconds;

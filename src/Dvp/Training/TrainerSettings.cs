@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dvp.Engine.Optim;
 
 namespace Dvp.Training;
@@ -54,11 +55,21 @@ public sealed record TrainerSettings
     public LearningRateSchedule Schedule()
     {
         int warmup = LearningRateSchedule.WarmupSteps(Warmup, Steps);
-        return LinearDecay ? LearningRateSchedule.Polynomial(LearningRate, Steps, warmup) : LearningRateSchedule.Constant(LearningRate, warmup);
+        return LinearDecay
+            ? LearningRateSchedule.Polynomial(LearningRate, Steps, warmup)
+            : LearningRateSchedule.Constant(LearningRate, warmup);
     }
 
-    /// <summary>A text that is the same exactly for runs that would compute the same: a checkpoint is resumed only under equal settings.</summary>
-    public string Identity() => ToString();
+    /// <summary>
+    /// A text that is the same exactly for settings that compute the same: a checkpoint is resumed only under equal ones. How often
+    /// checkpoints are written is left out.
+    /// </summary>
+    public string Identity() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"steps {Steps}, batch {Batch}, accumulation {Accumulation}, learning rate {LearningRate}, head multiplier {HeadMultiplier}, " +
+        $"warm-up {Warmup}, linear decay {LinearDecay}, weight decay {WeightDecay}, largest norm {MaxNorm}, dropout {Dropout}, " +
+        $"beta1 {AdamW.Beta1}, beta2 {AdamW.Beta2}, epsilon {AdamW.Epsilon}, decay first {AdamW.DecoupledFirst}, " +
+        $"missing gradients {AdamW.MissingGradient}, seed {Seed}, evaluation every {EvaluateEvery}, patience {Patience}");
 }
 
 /// <summary>What a training run has to tell, step by step.</summary>

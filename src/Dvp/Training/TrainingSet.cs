@@ -64,6 +64,9 @@ public sealed class TrainingSet
     /// <summary>Row of an example's picture.</summary>
     public int ImageRow(int example) => _imageRows[example];
 
+    /// <summary>Answers of an example with their scores.</summary>
+    public IEnumerable<(int Label, float Score)> Answers(int example) => _labels[example].Zip(_scores[example]);
+
     /// <summary>Writes the dense soft targets of an example.</summary>
     public void WriteTargets(int example, Span<float> row)
     {

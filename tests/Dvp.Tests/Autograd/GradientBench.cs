@@ -7,8 +7,8 @@ using Xunit;
 namespace Dvp.Tests.Autograd;
 
 /// <summary>
-/// A recorded graph in double precision whose gradients are compared with central differences, element by element. The graph is replayed for
-/// every difference, as training replays it for every batch.
+/// A recorded graph in double precision whose gradients are compared with central differences, element by element. The graph is replayed
+/// for every difference, as training replays it for every batch.
 /// </summary>
 internal sealed class GradientBench : IDisposable
 {

@@ -25,8 +25,11 @@ public sealed class ChangedTensorTests : IDisposable
         get
         {
             TheoryData<string, bool> all = [];
-            foreach (string mode in (string[])
-                ["adapter", "full", "search", "search-adapters", "text-only", "text-only-full", "all-tokens", "all-tokens-full", "mean-pooled"])
+            string[] modes =
+            [
+                "adapter", "full", "search", "search-adapters", "text-only", "text-only-full", "all-tokens", "all-tokens-full", "mean-pooled",
+            ];
+            foreach (string mode in modes)
             {
                 all.Add(mode, false);
                 all.Add(mode, true);
@@ -82,7 +85,8 @@ public sealed class ChangedTensorTests : IDisposable
     {
         foreach ((string name, _) in s_bert.Shapes())
         {
-            if (!adapters || (name.StartsWith("encoder.", StringComparison.Ordinal) && name.Contains("LayerNorm", StringComparison.Ordinal)))
+            bool norm = name.StartsWith("encoder.", StringComparison.Ordinal) && name.Contains("LayerNorm", StringComparison.Ordinal);
+            if (!adapters || norm)
             {
                 yield return name;
             }
@@ -124,7 +128,7 @@ public sealed class ChangedTensorTests : IDisposable
         }
     }
 
-    /// <summary>Trainable, but without any gradient in this step: the prompt's key bias, which cancels, and candidates that were not drawn.</summary>
+    /// <summary>Trainable, but without a gradient in this step: the prompt's key bias, which cancels, and candidates not drawn.</summary>
     private static bool IsIdle(string name, int layer) => name.EndsWith("prompt.linear_k.bias", StringComparison.Ordinal)
         || (name.StartsWith("search.", StringComparison.Ordinal) && !name.StartsWith($"search.{layer}.", StringComparison.Ordinal));
 

@@ -12,8 +12,8 @@ using Xunit;
 namespace Dvp.Tests.Training;
 
 /// <summary>
-/// Training runs of the authors' own code, replayed with the recorded steps and the optimiser that the trainer uses: rates and losses of every
-/// step, and every tensor that training changed after the last.
+/// Training runs of the authors' own code, replayed with the recorded steps and the optimiser that the trainer uses: rates and losses of
+/// every step, and every tensor that training changed after the last.
 /// </summary>
 public abstract class GoldenTrainingTests(Func<Backend> open)
 {

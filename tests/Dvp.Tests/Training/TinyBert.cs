@@ -5,7 +5,7 @@ using Dvp.Models.Bert;
 
 namespace Dvp.Tests.Training;
 
-/// <summary>A small random BERT in a Hugging Face folder: no two parameters alike, norms and biases away from their usual 1 and 0.</summary>
+/// <summary>A small random BERT in a Hugging Face folder: no two parameters alike, norms and biases not at 1 and 0.</summary>
 internal sealed record TinyBert
 {
     public int Layers { get; init; } = 3;

@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text;
+using Dvp.Engine.Optim;
+using Dvp.Prompting;
+
+namespace Dvp.Training;
+
+/// <summary>
+/// What a run depends on, in words: settings, model and examples. Two runs of one identity compute the same bits on one device, so a
+/// checkpoint is resumed under its own identity only.
+/// </summary>
+internal static class RunIdentity
+{
+    private const ulong HashStart = 14695981039346656037; // FNV-1a, 64 bits
+    private const ulong HashFactor = 1099511628211;
+
+    /// <summary>The identity: parts separated by a comma.</summary>
+    public static string Of(
+        TrainerSettings settings, DvpConfig config, ParameterGroups groups, TrainingSet train, TrainingSet? validation) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{settings.Identity()}, mode {groups.Mode}, layer {config.Layer?.ToString(CultureInfo.InvariantCulture) ?? "searched"}, " +
+            $"prompt {config.Kind}, model {Hash(config):x16}, " +
+            $"training examples {Hash(train):x16}, validation examples {Hash(validation):x16}");
+
+    /// <summary>The first part in which two identities differ, as a sentence can name it.</summary>
+    public static string Difference(string saved, string wanted)
+    {
+        string[] before = saved.Split(", ");
+        string[] now = wanted.Split(", ");
+        for (int i = 0; i < Math.Min(before.Length, now.Length); i++)
+        {
+            if (before[i] != now[i])
+            {
+                return $"{before[i]}, and this run has {now[i]}";
+            }
+        }
+
+        return "other settings";
+    }
+
+    private static ulong Hash(DvpConfig config)
+    {
+        ulong hash = HashStart;
+        foreach (byte b in Encoding.UTF8.GetBytes(config.ToJson()))
+        {
+            hash = (hash ^ b) * HashFactor;
+        }
+
+        return hash;
+    }
+
+    /// <summary>Texts, pictures' rows, answers and their scores, in order; the pictures' features have an identity of their own.</summary>
+    private static ulong Hash(TrainingSet? set)
+    {
+        ulong hash = HashStart;
+        for (int e = 0; e < (set?.Count ?? 0); e++)
+        {
+            Mix(set!.Tokens(e).Length);
+            foreach (int token in set.Tokens(e))
+            {
+                Mix(token);
+            }
+
+            Mix(set.ImageRow(e));
+            foreach ((int label, float score) in set.Answers(e))
+            {
+                Mix(label);
+                Mix(BitConverter.SingleToInt32Bits(score));
+            }
+        }
+
+        return hash;
+
+        void Mix(int value) => hash = (hash ^ (uint)value) * HashFactor;
+    }
+}
