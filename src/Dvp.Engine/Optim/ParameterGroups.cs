@@ -86,6 +86,9 @@ public sealed record ParameterGroups
     /// <summary>Factor on the head's learning rate: 10 for BERT and T5 on VQA and GQA, else 1.</summary>
     public float HeadMultiplier { get; init; } = 1;
 
+    /// <summary>Factor on the learning rate of the prompt attention, which starts from nothing like the head does; 1 in the paper.</summary>
+    public float PromptMultiplier { get; init; } = 1;
+
     /// <summary>Decay of the parameters that are decayed: 0.01, LLaMA 0.2, ScienceQA 0.05 (search 0.04).</summary>
     public float WeightDecay { get; init; } = 0.01f;
 
@@ -96,7 +99,7 @@ public sealed record ParameterGroups
     /// <param name="name">Its full name.</param>
     /// <param name="rank">Its number of dimensions, which only <see cref="DecayRule.ByShape"/> looks at.</param>
     public ParameterGroup Of(string name, int rank) =>
-        new(Trains(name), IsHead(name) ? HeadMultiplier : 1, IsDecayed(name, rank) ? WeightDecay : 0);
+        new(Trains(name), IsHead(name) ? HeadMultiplier : IsPrompt(name) ? PromptMultiplier : 1, IsDecayed(name, rank) ? WeightDecay : 0);
 
     /// <summary>Whether a parameter trains.</summary>
     /// <param name="name">Its full name.</param>
@@ -121,6 +124,9 @@ public sealed record ParameterGroups
     public bool IsDecayed(string name, int rank) => DecayRule == DecayRule.ByShape
         ? rank > 1 && !name.EndsWith(".bias", StringComparison.Ordinal)
         : !Array.Exists(s_spared, s => name.Contains(s, StringComparison.Ordinal));
+
+    private static bool IsPrompt(string name) =>
+        name.StartsWith("prompt.", StringComparison.Ordinal) || name.StartsWith("search.", StringComparison.Ordinal);
 
     private static bool IsHead(string name) => name.StartsWith("head.", StringComparison.Ordinal);
 

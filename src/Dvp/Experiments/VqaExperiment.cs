@@ -158,6 +158,7 @@ public sealed class VqaExperiment : IDisposable
         ParameterGroups groups = new(mode, config.Adapters is not null)
         {
             HeadMultiplier = settings.HeadMultiplier,
+            PromptMultiplier = settings.PromptMultiplier,
             WeightDecay = settings.WeightDecay,
         };
         (TrainingSet train, TrainingSet heldOut) = TrainAndHeldOut();

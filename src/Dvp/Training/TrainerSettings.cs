@@ -21,6 +21,9 @@ public sealed record TrainerSettings
     /// <summary>Factor on the head's learning rate.</summary>
     public float HeadMultiplier { get; init; } = 10;
 
+    /// <summary>Factor on the prompt attention's learning rate; 1 in the paper.</summary>
+    public float PromptMultiplier { get; init; } = 1;
+
     /// <summary>Warm-up: below 1 a fraction of the steps, else a number of steps.</summary>
     public double Warmup { get; init; } = 0.1;
 
