@@ -128,7 +128,7 @@ public sealed class DvpModel : IDisposable
         int[] tokens = VqaTrainingData.Tokenize(_tokenizer, question, Config.TextLength);
         TrainingSet one = new(new OnePicture(_encoder.Tokens, _encoder.Channels, features), Config.Head.Labels, [tokens], [0], [[]], [[]]);
         BatchBuffers buffers = new(one, _loaded.Model.Bert.MaximumPositions);
-        InferenceStep step = _graphs.Inference(1, tokens.Length, Config.Layer ?? 0);
+        InferenceStep step = _graphs.Inference(new StepShape(1, tokens.Length), Config.Layer ?? 0);
         buffers.Upload(_backend, [0], step.Inputs, _graphs.PromptTokens);
         step.Graph.RunForward();
         float[] logits = new float[Config.Head.Labels];

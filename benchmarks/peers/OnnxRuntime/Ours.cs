@@ -53,7 +53,7 @@ internal sealed class OursBert : IDisposable
         };
         DvpBert model = new(config, bert, new ParameterBuilder(_parameters, new AnyValues(), _ => false), new InitialValues(1));
         _graphs = new StepGraphs(model, backend, visualTokens: 197);
-        _step = _graphs.Inference(batch, 16, layer);
+        _step = _graphs.Inference(new StepShape(batch, 16), layer);
         _logits = new float[batch * 3129];
         backend.Upload(_step.Inputs.Ids, [.. Enumerable.Range(0, batch * 16).Select(i => 1000 + i)]);
         backend.Upload(_step.Inputs.TextMask, [.. Enumerable.Repeat(1, batch * 16)]);

@@ -155,4 +155,44 @@ public static partial class Ops
         graph.Forward(() => backend.VisionTokensForward(y.Value, patches.Value, classToken, positions));
         return y;
     }
+
+    /// <summary>
+    /// One item for each row number: y[b] = x[rows[b]]. What several examples share is computed once above and spread here; backward adds up
+    /// what comes from all of them, in a fixed order.
+    /// </summary>
+    /// <param name="graph">The recording.</param>
+    /// <param name="x">(D, ...) contiguous</param>
+    /// <param name="rows">I32 (B), each in [0, D)</param>
+    /// <returns>(B, ...)</returns>
+    public static Variable Gather(this Graph graph, Variable x, Variable rows)
+    {
+        Backend backend = graph.Backend;
+        (int items, int batch) = (x.Value.Extent(0), rows.Value.Extent(0));
+        int size = checked((int)(x.Value.Count / items));
+        int[] shape = [.. x.Value.Shape];
+        shape[0] = batch;
+        Variable y = graph.Result(x.NeedsGradient, shape);
+
+        // The look-up of an embedding, with items in place of words.
+        ParameterBlock table = new(x.Value.Reshape(items, size), gradient: null);
+        Tensor ids = rows.Value.Reshape(batch, 1);
+        Tensor flat = y.Value.Reshape(batch, 1, size);
+        graph.Forward(() => backend.EmbeddingForward(flat, ids, table, null, null, null));
+        graph.OnBackward(y, () =>
+        {
+            (Tensor dx, bool accumulate) = graph.GradientOf(x);
+            Tensor sums = dx.Reshape(items, size);
+            Tensor dy = y.Gradient!.Reshape(batch, 1, size);
+            graph.BackwardStep(() =>
+            {
+                if (!accumulate)
+                {
+                    backend.Fill(dx, 0);
+                }
+
+                backend.EmbeddingBackward(sums, null, null, dy, ids, null, paddingIndex: -1);
+            });
+        });
+        return y;
+    }
 }

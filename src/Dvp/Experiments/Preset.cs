@@ -43,10 +43,10 @@ public sealed record Preset
     public static Preset Sample { get; } = new()
     {
         Name = "sample",
-        Description = "found for the easy-VQA sample on its validation questions: batch 16, rate 7e-4, head 3x, clipping at norm 1, E from N(0, 0.02)",
+        Description = "found for the easy-VQA sample on its validation questions: batch 16, rate 1e-3, head 3x, clipping at norm 1, no dropout, E from N(0, 0.02)",
         Search = new TrainerSettings
         {
-            Steps = 100,
+            Steps = 60,
             Batch = 16,
             LearningRate = 5e-4,
             HeadMultiplier = 3,
@@ -58,14 +58,14 @@ public sealed record Preset
         SearchValidationBatch = 16,
         Train = new TrainerSettings
         {
-            Steps = 750,
+            Steps = 600,
             Batch = 16,
-            LearningRate = 7e-4,
+            LearningRate = 1e-3,
             HeadMultiplier = 3,
             MaxNorm = 1,
             Dropout = false,
-            EvaluateEvery = 250,
-            CheckpointEvery = 250,
+            EvaluateEvery = 200,
+            CheckpointEvery = 200,
         },
         TypeDeviation = 0.02,
     };

@@ -4,13 +4,27 @@ using Dvp.Engine.Tensors;
 
 namespace Dvp.Training;
 
+/// <summary>The sizes that a recorded step is made for.</summary>
+/// <param name="Batch">B, examples.</param>
+/// <param name="Texts">D, different texts among them; equal to B where every example has its own.</param>
+/// <param name="Length">T, tokens of the longest text.</param>
+public readonly record struct StepShape(int Batch, int Texts, int Length)
+{
+    /// <summary>Every example with its own text.</summary>
+    public StepShape(int batch, int length)
+        : this(batch, batch, length)
+    {
+    }
+}
+
 /// <summary>Inputs of a recorded step on the device.</summary>
-/// <param name="Ids">I32 (B, T)</param>
-/// <param name="TextMask">I32 (B, T)</param>
+/// <param name="Ids">I32 (D, T)</param>
+/// <param name="TextMask">I32 (D, T)</param>
+/// <param name="Rows">I32 (B), the text of each example; null where D = B</param>
 /// <param name="FullMask">I32 (B, P + T), the prompt's ones first; null without a prompt</param>
 /// <param name="Visual">(B, N, V); null without a prompt</param>
 /// <param name="Targets">(B, labels), or I32 (B) for one label; null where no loss is asked for</param>
-public sealed record StepInputs(Tensor Ids, Tensor TextMask, Tensor? FullMask, Tensor? Visual, Tensor? Targets);
+public sealed record StepInputs(Tensor Ids, Tensor TextMask, Tensor? Rows, Tensor? FullMask, Tensor? Visual, Tensor? Targets);
 
 /// <summary>Fills the inputs of a step from examples, in host memory that is reused from batch to batch.</summary>
 public sealed class BatchBuffers
@@ -20,6 +34,8 @@ public sealed class BatchBuffers
     private int[] _ids = [];
     private int[] _mask = [];
     private int[] _fullMask = [];
+    private int[] _rows = [];
+    private int[] _owners = [];
     private int[] _labels = [];
     private float[] _visual = [];
     private float[] _targets = [];
@@ -33,8 +49,11 @@ public sealed class BatchBuffers
         _maximumLength = maximumLength;
     }
 
-    /// <summary>T of a batch: its own longest text.</summary>
-    public int Length(ReadOnlySpan<int> examples)
+    /// <summary>The shape of a batch: T is its own longest text, D the number of its different texts.</summary>
+    /// <param name="examples">At most B examples.</param>
+    /// <param name="batch">B</param>
+    /// <param name="share">Whether equal texts are computed once. Not under dropout, where every example has its own.</param>
+    public StepShape Shape(ReadOnlySpan<int> examples, int batch, bool share)
     {
         int longest = 1;
         foreach (int example in examples)
@@ -42,10 +61,21 @@ public sealed class BatchBuffers
             longest = Math.Max(longest, _set.Tokens(example).Length);
         }
 
-        return longest <= _maximumLength
-            ? longest
-            : throw new DvpException(
+        if (longest > _maximumLength)
+        {
+            throw new DvpException(
                 $"A text has {longest} tokens, and the model takes {_maximumLength}; cut texts when they are tokenised.");
+        }
+
+        if (!share)
+        {
+            return new StepShape(batch, longest);
+        }
+
+        // Few different shapes: D goes up to the next eighth of the batch.
+        int step = Math.Max(1, batch / 8);
+        int texts = (AssignTexts(examples) + step - 1) / step * step;
+        return new StepShape(batch, Math.Min(batch, texts), longest);
     }
 
     /// <summary>Copies a batch to the device.</summary>
@@ -55,31 +85,78 @@ public sealed class BatchBuffers
     /// <param name="promptTokens">P</param>
     public void Upload(Backend backend, ReadOnlySpan<int> examples, StepInputs inputs, int promptTokens)
     {
-        (int batch, int length) = (inputs.Ids.Extent(0), inputs.Ids.Extent(1));
-        int full = promptTokens + length;
-        Grow(ref _ids, batch * length);
-        Grow(ref _mask, batch * length);
+        (int texts, int length) = (inputs.Ids.Extent(0), inputs.Ids.Extent(1));
+        Grow(ref _ids, texts * length);
+        Grow(ref _mask, texts * length);
+        Array.Clear(_ids, 0, texts * length);
+        Array.Clear(_mask, 0, texts * length);
+        int known = inputs.Rows is null ? texts : AssignTexts(examples);
+        for (int d = 0; d < texts; d++)
+        {
+            int example = inputs.Rows is not null ? _owners[d < known ? d : 0] : examples[d < examples.Length ? d : 0];
+            ReadOnlySpan<int> tokens = _set.Tokens(example);
+            tokens.CopyTo(_ids.AsSpan(d * length));
+            _mask.AsSpan(d * length, tokens.Length).Fill(1);
+        }
+
+        backend.Upload(inputs.Ids, _ids.AsSpan(0, texts * length));
+        backend.Upload(inputs.TextMask, _mask.AsSpan(0, texts * length));
+        if (inputs.Rows is { } rows)
+        {
+            Grow(ref _rows, rows.Extent(0));
+            _rows.AsSpan(examples.Length, rows.Extent(0) - examples.Length).Fill(_rows[0]);
+            backend.Upload(rows, _rows.AsSpan(0, rows.Extent(0)));
+        }
+
+        UploadFullMask(backend, examples, inputs.FullMask, promptTokens, length);
+        UploadVisual(backend, examples, inputs.Visual);
+        UploadTargets(backend, examples, inputs.Targets);
+    }
+
+    private void UploadFullMask(Backend backend, ReadOnlySpan<int> examples, Tensor? mask, int promptTokens, int length)
+    {
+        if (mask is null)
+        {
+            return;
+        }
+
+        (int batch, int full) = (mask.Extent(0), promptTokens + length);
         Grow(ref _fullMask, batch * full);
-        Array.Clear(_ids, 0, batch * length);
-        Array.Clear(_mask, 0, batch * length);
         Array.Clear(_fullMask, 0, batch * full);
         for (int b = 0; b < batch; b++)
         {
-            ReadOnlySpan<int> tokens = _set.Tokens(examples[b < examples.Length ? b : 0]);
-            tokens.CopyTo(_ids.AsSpan(b * length));
-            _mask.AsSpan(b * length, tokens.Length).Fill(1);
-            _fullMask.AsSpan(b * full, promptTokens + tokens.Length).Fill(1);
+            int example = examples[b < examples.Length ? b : 0];
+            _fullMask.AsSpan(b * full, promptTokens + _set.Tokens(example).Length).Fill(1);
         }
 
-        backend.Upload(inputs.Ids, _ids.AsSpan(0, batch * length));
-        backend.Upload(inputs.TextMask, _mask.AsSpan(0, batch * length));
-        if (inputs.FullMask is not null)
+        backend.Upload(mask, _fullMask.AsSpan(0, batch * full));
+    }
+
+    /// <summary>Numbers the different texts of a batch in order of appearance: the text of each example, and an example for each text.</summary>
+    /// <returns>D</returns>
+    private int AssignTexts(ReadOnlySpan<int> examples)
+    {
+        Grow(ref _rows, Math.Max(examples.Length, 1) * 2);
+        Grow(ref _owners, examples.Length);
+        int texts = 0;
+        for (int b = 0; b < examples.Length; b++)
         {
-            backend.Upload(inputs.FullMask, _fullMask.AsSpan(0, batch * full));
+            int text = _set.Text(examples[b]);
+            int d = 0;
+            while (d < texts && _set.Text(_owners[d]) != text)
+            {
+                d++;
+            }
+
+            if (d == texts)
+            {
+                _owners[texts++] = examples[b];
+            }
+
+            _rows[b] = d;
         }
 
-        UploadVisual(backend, examples, inputs.Visual);
-        UploadTargets(backend, examples, inputs.Targets);
+        return texts;
     }
 
     private void UploadVisual(Backend backend, ReadOnlySpan<int> examples, Tensor? visual)
@@ -133,7 +210,7 @@ public sealed class BatchBuffers
     {
         if (array.Length < count)
         {
-            array = new T[Math.Max(count, array.Length * 2)];
+            Array.Resize(ref array, Math.Max(count, array.Length * 2));
         }
     }
 }

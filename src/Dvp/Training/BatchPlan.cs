@@ -6,13 +6,15 @@ namespace Dvp.Training;
 /// The order of the examples: a function of seed and step alone, so that a resumed run draws what the interrupted one would have.
 /// </summary>
 /// <remarks>
-/// Every epoch is a new permutation. Within a window of several batches, examples are sorted by length before they are cut into batches,
-/// and the batches are shuffled again: texts of one batch are about equally long and little padding is computed. What does not fill the
+/// Every epoch is a new permutation. Within a window of several batches, examples are sorted by length and equal texts are put together before
+/// they are cut into batches, and the batches are shuffled again: texts of one batch are about equally long, so little padding is computed,
+/// and many are the same, so the layers below the prompt compute them once. What does not fill the
 /// last batch of an epoch goes to no batch of that epoch.
 /// </remarks>
 public sealed class BatchPlan
 {
     private const int WindowBatches = 16;
+    private const int WindowExamples = 256;
     private readonly TrainingSet _set;
     private readonly ulong _seed;
     private readonly SeededRandom _random = new(0);
@@ -66,13 +68,17 @@ public sealed class BatchPlan
         }
 
         _random.Shuffle<int>(_order);
-        int window = WindowBatches * Batch;
+        int window = Math.Max(WindowBatches, WindowExamples / Batch) * Batch;
+        uint salt = _random.NextWord(); // another order of the texts in every epoch
         for (int start = 0; start < _order.Length; start += window)
         {
             int count = Math.Min(window, _order.Length - start);
             for (int i = 0; i < count; i++)
             {
-                _keys[i] = ((long)_set.Tokens(_order[start + i]).Length << 32) | (uint)i; // the place in the permutation breaks ties
+                int example = _order[start + i];
+                uint text = ((uint)_set.Text(example) * 2654435761u) ^ salt;
+                text *= 2246822519u;
+                _keys[i] = ((long)_set.Tokens(example).Length << 48) | ((long)(text >> 12) << 28) | (uint)i; // the place in the permutation breaks ties
             }
 
             _keys.AsSpan(0, count).Sort(_order.AsSpan(start, count));

@@ -32,14 +32,14 @@ public sealed class Predictor
         int[] order = [.. Enumerable.Range(0, set.Count)];
         Array.Sort(order, (a, b) => set.Tokens(a).Length != set.Tokens(b).Length
             ? set.Tokens(a).Length.CompareTo(set.Tokens(b).Length)
-            : a.CompareTo(b));
+            : set.Text(a) != set.Text(b) ? set.Text(a).CompareTo(set.Text(b)) : a.CompareTo(b)); // equal texts are computed once
         int batch = Math.Min(_batch, set.Count);
         BatchBuffers buffers = new(set, _model.Bert.MaximumPositions);
         float[] rows = new float[batch * labels];
         for (int start = 0; start < order.Length; start += batch)
         {
             ReadOnlySpan<int> examples = order.AsSpan(start, Math.Min(batch, order.Length - start));
-            InferenceStep step = _graphs.Inference(batch, buffers.Length(examples), layer);
+            InferenceStep step = _graphs.Inference(buffers.Shape(examples, batch, share: true), layer);
             buffers.Upload(_graphs.Backend, examples, step.Inputs, _graphs.PromptTokens);
             step.Graph.RunForward();
             _graphs.Backend.Download(rows, step.Outputs.Logits.Value);
@@ -77,7 +77,7 @@ public sealed class Predictor
     {
         Backend backend = _graphs.Backend;
         BatchBuffers buffers = new(set, _model.Bert.MaximumPositions);
-        PrefixStep prefix = _graphs.Prefix(examples.Length, buffers.Length(examples));
+        PrefixStep prefix = _graphs.Prefix(buffers.Shape(examples, examples.Length, share: true));
         buffers.Upload(backend, examples, prefix.Inputs, _graphs.PromptTokens);
         prefix.Graph.RunForward();
         float[] logits = new float[examples.Length * set.LabelCount];

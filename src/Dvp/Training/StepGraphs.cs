@@ -19,10 +19,10 @@ public sealed class StepGraphs : IDisposable
     private readonly Arena _prefixArena;
     private readonly Arena[] _layerArenas;
     private readonly Arena _state;
-    private readonly Dictionary<(int Batch, int Length, int Layer), TrainingStep> _training = [];
-    private readonly Dictionary<(int Batch, int Length, int Layer), InferenceStep> _inference = [];
-    private readonly Dictionary<(int Batch, int Length), PrefixStep> _prefixes = [];
-    private readonly Dictionary<(int Batch, int Length, int Layer), InferenceStep> _suffixes = [];
+    private readonly Dictionary<(StepShape Shape, int Layer), TrainingStep> _training = [];
+    private readonly Dictionary<(StepShape Shape, int Layer), InferenceStep> _inference = [];
+    private readonly Dictionary<StepShape, PrefixStep> _prefixes = [];
+    private readonly Dictionary<(StepShape Shape, int Layer), InferenceStep> _suffixes = [];
 
     /// <summary>Prepares to record.</summary>
     /// <param name="model">The model.</param>
@@ -57,53 +57,47 @@ public sealed class StepGraphs : IDisposable
     public int PromptTokens => _model.PromptTokens(_visualTokens);
 
     /// <summary>The training step of a shape with the prompt before a layer.</summary>
-    /// <param name="batch">B</param>
-    /// <param name="length">T</param>
+    /// <param name="shape">Sizes.</param>
     /// <param name="layer">K; ignored by a model without a prompt</param>
     /// <param name="dropout">Whether anything is dropped.</param>
     /// <param name="scale">Factor on loss and gradient.</param>
-    public TrainingStep Training(int batch, int length, int layer, bool dropout, float scale)
+    public TrainingStep Training(StepShape shape, int layer, bool dropout, float scale)
     {
-        if (!_training.TryGetValue((batch, length, layer), out TrainingStep? step))
+        if (!_training.TryGetValue((shape, layer), out TrainingStep? step))
         {
             Graph graph = new(Backend, _trainingArena, training: true, dropout ? DropoutState : null);
-            StepInputs inputs = Inputs(graph, batch, length, targets: true);
-            Variable h = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, layer);
-            DvpOutputs outputs = _model.Suffix(
-                graph, h, inputs.Visual is null ? null : graph.Constant(inputs.Visual), inputs.FullMask ?? inputs.TextMask, layer);
+            StepInputs inputs = Inputs(graph, shape, targets: true);
+            DvpOutputs outputs = Forward(graph, inputs, layer);
             Tensor loss = _model.Loss(graph, outputs.Logits, graph.Constant(inputs.Targets!), scale);
             graph.Backward();
             step = new TrainingStep(graph, inputs, loss);
-            _training.Add((batch, length, layer), step);
+            _training.Add((shape, layer), step);
         }
 
         return step;
     }
 
     /// <summary>The whole forward pass of a shape.</summary>
-    public InferenceStep Inference(int batch, int length, int layer)
+    public InferenceStep Inference(StepShape shape, int layer)
     {
-        if (!_inference.TryGetValue((batch, length, layer), out InferenceStep? step))
+        if (!_inference.TryGetValue((shape, layer), out InferenceStep? step))
         {
             Graph graph = new(Backend, _inferenceArena, training: false, layerArenas: _layerArenas);
-            StepInputs inputs = Inputs(graph, batch, length, targets: false);
-            Variable h = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, layer);
-            DvpOutputs outputs = _model.Suffix(
-                graph, h, inputs.Visual is null ? null : graph.Constant(inputs.Visual), inputs.FullMask ?? inputs.TextMask, layer);
-            step = new InferenceStep(graph, inputs, outputs);
-            _inference.Add((batch, length, layer), step);
+            StepInputs inputs = Inputs(graph, shape, targets: false);
+            step = new InferenceStep(graph, inputs, Forward(graph, inputs, layer));
+            _inference.Add((shape, layer), step);
         }
 
         return step;
     }
 
     /// <summary>The text's states at every depth, which the arms of a search share.</summary>
-    public PrefixStep Prefix(int batch, int length)
+    public PrefixStep Prefix(StepShape shape)
     {
-        if (!_prefixes.TryGetValue((batch, length), out PrefixStep? step))
+        if (!_prefixes.TryGetValue(shape, out PrefixStep? step))
         {
             Graph graph = new(Backend, _prefixArena, training: false);
-            StepInputs inputs = Inputs(graph, batch, length, targets: false);
+            StepInputs inputs = Inputs(graph, shape, targets: false);
             int deepest = _model.Candidates.Max();
             Variable[] states = new Variable[deepest + 1];
             states[0] = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, 0);
@@ -112,8 +106,8 @@ public sealed class StepGraphs : IDisposable
                 states[i + 1] = _model.NextLayer(graph, states[i], inputs.TextMask, i);
             }
 
-            step = new PrefixStep(graph, inputs, states);
-            _prefixes.Add((batch, length), step);
+            step = new PrefixStep(shape, graph, inputs, states);
+            _prefixes.Add(shape, step);
         }
 
         return step;
@@ -122,14 +116,13 @@ public sealed class StepGraphs : IDisposable
     /// <summary>What follows the shared prefix for one arm.</summary>
     public InferenceStep Suffix(PrefixStep prefix, int layer)
     {
-        (int batch, int length) = (prefix.Inputs.Ids.Extent(0), prefix.Inputs.Ids.Extent(1));
-        if (!_suffixes.TryGetValue((batch, length, layer), out InferenceStep? step))
+        if (!_suffixes.TryGetValue((prefix.Shape, layer), out InferenceStep? step))
         {
             Graph graph = new(Backend, _inferenceArena, training: false);
-            DvpOutputs outputs = _model.Suffix(
-                graph, graph.Constant(prefix.States[layer].Value), graph.Constant(prefix.Inputs.Visual!), prefix.Inputs.FullMask!, layer);
+            Variable h = PerExample(graph, graph.Constant(prefix.States[layer].Value), prefix.Inputs);
+            DvpOutputs outputs = _model.Suffix(graph, h, graph.Constant(prefix.Inputs.Visual!), prefix.Inputs.FullMask!, layer);
             step = new InferenceStep(graph, prefix.Inputs, outputs);
-            _suffixes.Add((batch, length, layer), step);
+            _suffixes.Add((prefix.Shape, layer), step);
         }
 
         return step;
@@ -144,17 +137,35 @@ public sealed class StepGraphs : IDisposable
         }
     }
 
-    private StepInputs Inputs(Graph graph, int batch, int length, bool targets)
+    /// <summary>Text below K once for each different text, the rest once for each example; a model without a prompt computes texts alone.</summary>
+    private DvpOutputs Forward(Graph graph, StepInputs inputs, int layer)
+    {
+        Variable h = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, layer);
+        if (inputs.Visual is not null)
+        {
+            return _model.Suffix(graph, PerExample(graph, h, inputs), graph.Constant(inputs.Visual), inputs.FullMask!, layer);
+        }
+
+        DvpOutputs outputs = _model.Suffix(graph, h, null, inputs.TextMask, layer);
+        return outputs with { Logits = PerExample(graph, outputs.Logits, inputs) };
+    }
+
+    private static Variable PerExample(Graph graph, Variable perText, StepInputs inputs) =>
+        inputs.Rows is null ? perText : graph.Gather(perText, graph.Constant(inputs.Rows));
+
+    private StepInputs Inputs(Graph graph, StepShape shape, bool targets)
     {
         bool visual = _model.Config.Kind != PromptKind.None;
+        Tensor Integers(params ReadOnlySpan<int> extents) => graph.Input(ElementType.I32, extents).Value;
         return new StepInputs(
-            graph.Input(ElementType.I32, batch, length).Value,
-            graph.Input(ElementType.I32, batch, length).Value,
-            visual ? graph.Input(ElementType.I32, batch, PromptTokens + length).Value : null,
-            visual ? graph.Input(Backend.ActivationType, batch, _visualTokens, _visualChannels).Value : null,
+            Integers(shape.Texts, shape.Length),
+            Integers(shape.Texts, shape.Length),
+            shape.Texts < shape.Batch ? Integers(shape.Batch) : null,
+            visual ? Integers(shape.Batch, PromptTokens + shape.Length) : null,
+            visual ? graph.Input(Backend.ActivationType, shape.Batch, _visualTokens, _visualChannels).Value : null,
             !targets ? null : _model.Config.Loss == DvpLoss.CrossEntropy
-                ? graph.Input(ElementType.I32, batch).Value
-                : graph.Input(Backend.ActivationType, batch, _labels).Value);
+                ? Integers(shape.Batch)
+                : graph.Input(Backend.ActivationType, shape.Batch, _labels).Value);
     }
 }
 
@@ -171,7 +182,8 @@ public sealed record TrainingStep(Graph Graph, StepInputs Inputs, Tensor Loss);
 public sealed record InferenceStep(Graph Graph, StepInputs Inputs, DvpOutputs Outputs);
 
 /// <summary>A recorded text prefix.</summary>
+/// <param name="Shape">Sizes.</param>
 /// <param name="Graph">Forward.</param>
 /// <param name="Inputs">To be filled before each run; the arms read masks and visual tokens from here.</param>
-/// <param name="States">(B, T, C) at depth 0, 1, ... after the run.</param>
-public sealed record PrefixStep(Graph Graph, StepInputs Inputs, IReadOnlyList<Variable> States);
+/// <param name="States">(D, T, C) at depth 0, 1, ... after the run.</param>
+public sealed record PrefixStep(StepShape Shape, Graph Graph, StepInputs Inputs, IReadOnlyList<Variable> States);

@@ -67,8 +67,8 @@ public sealed class StepRunner : IDisposable
         {
             long index = ((long)step * _settings.Accumulation) + part;
             ReadOnlySpan<int> examples = _plan.Examples(index);
-            TrainingStep recorded = Graphs.Training(
-                _plan.Batch, _buffers.Length(examples), layer, _settings.Dropout, 1f / _settings.Accumulation);
+            StepShape shape = _buffers.Shape(examples, _plan.Batch, share: !_settings.Dropout);
+            TrainingStep recorded = Graphs.Training(shape, layer, _settings.Dropout, 1f / _settings.Accumulation);
             UploadDropoutState(backend, index);
             _buffers.Upload(backend, examples, recorded.Inputs, Graphs.PromptTokens);
             recorded.Graph.RunForward();

@@ -69,7 +69,7 @@ public sealed record TrainerSettings
     /// </summary>
     public string Identity() => string.Create(
         CultureInfo.InvariantCulture,
-        $"steps {Steps}, batch {Batch}, accumulation {Accumulation}, learning rate {LearningRate}, head multiplier {HeadMultiplier}, " +
+        $"steps {Steps}, batch {Batch}, accumulation {Accumulation}, learning rate {LearningRate}, head multiplier {HeadMultiplier}, prompt multiplier {PromptMultiplier}, " +
         $"warm-up {Warmup}, linear decay {LinearDecay}, weight decay {WeightDecay}, largest norm {MaxNorm}, dropout {Dropout}, " +
         $"beta1 {AdamW.Beta1}, beta2 {AdamW.Beta2}, epsilon {AdamW.Epsilon}, decay first {AdamW.DecoupledFirst}, " +
         $"missing gradients {AdamW.MissingGradient}, seed {Seed}, evaluation every {EvaluateEvery}, patience {Patience}");

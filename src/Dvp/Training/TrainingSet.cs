@@ -26,6 +26,7 @@ public sealed class TrainingSet
     private readonly int[] _imageRows;
     private readonly int[][] _labels;
     private readonly float[][] _scores;
+    private readonly int[] _texts;
 
     /// <summary>Gathers examples.</summary>
     /// <param name="features">The pictures' visual tokens.</param>
@@ -47,6 +48,7 @@ public sealed class TrainingSet
         _imageRows = imageRows;
         _labels = labels;
         _scores = scores;
+        _texts = NumberTexts(tokens);
     }
 
     /// <summary>The pictures' visual tokens.</summary>
@@ -60,6 +62,9 @@ public sealed class TrainingSet
 
     /// <summary>Token ids of an example.</summary>
     public ReadOnlySpan<int> Tokens(int example) => _tokens[example];
+
+    /// <summary>Number of an example's text: examples with the same token ids have the same number.</summary>
+    public int Text(int example) => _texts[example];
 
     /// <summary>Row of an example's picture.</summary>
     public int ImageRow(int example) => _imageRows[example];
@@ -132,5 +137,37 @@ public sealed class TrainingSet
         }
 
         return (Subset(train), Subset(rest));
+    }
+
+    private static int[] NumberTexts(int[][] tokens)
+    {
+        Dictionary<int[], int> numbers = new(new SameTokens());
+        int[] texts = new int[tokens.Length];
+        for (int e = 0; e < texts.Length; e++)
+        {
+            if (!numbers.TryGetValue(tokens[e], out texts[e]))
+            {
+                texts[e] = numbers.Count;
+                numbers.Add(tokens[e], texts[e]);
+            }
+        }
+
+        return texts;
+    }
+
+    private sealed class SameTokens : IEqualityComparer<int[]>
+    {
+        public bool Equals(int[]? x, int[]? y) => x.AsSpan().SequenceEqual(y);
+
+        public int GetHashCode(int[] tokens)
+        {
+            HashCode hash = default;
+            foreach (int token in tokens)
+            {
+                hash.Add(token);
+            }
+
+            return hash.ToHashCode();
+        }
     }
 }

@@ -161,7 +161,7 @@ public abstract class GoldenTrainingTests(Func<Backend> open)
         public double Train(int s, int layer, double rate)
         {
             (int batch, int length, _) = Batches.Sizes($"train.{s}.");
-            TrainingStep step = Graphs.Training(batch, length, layer, dropout: false, scale: 1);
+            TrainingStep step = Graphs.Training(new StepShape(batch, length), layer, dropout: false, scale: 1);
             Batches.Upload(_device, $"train.{s}.", step.Inputs);
             Loaded.Parameters.ZeroGradients();
             step.Graph.RunForward();
@@ -176,7 +176,7 @@ public abstract class GoldenTrainingTests(Func<Backend> open)
         public double ValidationLoss(int s, int layer)
         {
             (int batch, int length, _) = Batches.Sizes($"validation.{s}.");
-            InferenceStep step = Graphs.Inference(batch, length, layer);
+            InferenceStep step = Graphs.Inference(new StepShape(batch, length), layer);
             Batches.Upload(_device, $"validation.{s}.", step.Inputs);
             step.Graph.RunForward();
             float[] logits = new float[step.Outputs.Logits.Value.Count];
