@@ -235,6 +235,14 @@ public sealed class OpGradientTests
     }
 
     [Fact]
+    public void Gather_with_rows_read_twice_and_never()
+    {
+        using GradientBench bench = new();
+        Variable x = bench.Leaf(3, 2, 4);
+        bench.Check(bench.Graph.Gather(x, bench.Integers([2, 0, 2, 2], 4)), x);
+    }
+
+    [Fact]
     public void Token_alone_and_beside_other_readers()
     {
         using (GradientBench bench = new())

@@ -28,7 +28,7 @@ public sealed class AllocationTests
         Assert.Equal(0, Count("collections"));
         Assert.Equal(0, Count("device_bytes"));
         Assert.Equal(Steps * Accumulation, Count("downloads"));
-        Assert.True(Count("lengths") >= 3, "the batches should have several lengths");
+        Assert.True(Count("shapes") >= 3, "the batches should have several lengths");
         Assert.True(Count("epochs") >= 3, "the steps should go over the ends of epochs");
 
         long Count(string name) => counts.RootElement.GetProperty(name).GetInt64();
@@ -65,12 +65,12 @@ public sealed class AllocationTests
         collections = Collections() - collections;
         BatchPlan plan = new(set, settings.Batch, settings.Seed);
         BatchBuffers buffers = new(set, bert.Positions);
-        int lengths = Enumerable.Range(300 * Accumulation, Steps * Accumulation)
-            .Select(i => buffers.Length(plan.Examples(i))).Distinct().Count();
+        int shapes = Enumerable.Range(300 * Accumulation, Steps * Accumulation)
+            .Select(i => buffers.Shape(plan.Examples(i), plan.Batch, share: true)).Distinct().Count();
         Console.WriteLine($$"""
             { "bytes_of_thread": {{thread}}, "bytes_of_process": {{process}}, "collections": {{collections}},
               "device_bytes": {{device.Counters.BytesAllocated - device0}}, "downloads": {{device.Counters.Downloads - downloads}},
-              "lengths": {{lengths}}, "epochs": {{Steps * Accumulation / plan.BatchesPerEpoch}} }
+              "shapes": {{shapes}}, "epochs": {{Steps * Accumulation / plan.BatchesPerEpoch}} }
             """);
     }
 

@@ -64,7 +64,7 @@ public sealed class ModelGradientTests : IDisposable
         TrainingSet set = TinyDvp.Examples(s_bert, 3, seed: 8);
         BatchBuffers buffers = new(set, s_bert.Positions);
         int[] examples = [2, 0, 1];
-        TrainingStep step = graphs.Training(examples.Length, buffers.Length(examples), layer, dropout, scale: 0.5f);
+        TrainingStep step = graphs.Training(buffers.Shape(examples, examples.Length, share: false), layer, dropout, scale: 0.5f);
         _device.Upload(graphs.DropoutState, (int[])[9, 0, 4, 0]);
         buffers.Upload(_device, examples, step.Inputs, graphs.PromptTokens);
         loaded.Parameters.ZeroGradients();

@@ -1,0 +1,95 @@
+using Dvp.Engine.Devices;
+using Dvp.Prompting;
+using Dvp.Tests.IO;
+using Dvp.Tests.Oracle;
+using Dvp.Training;
+using Xunit;
+
+namespace Dvp.Tests.Training;
+
+/// <summary>Examples with the same text share it below the prompt: loss, gradients and logits are those of computing every text by itself.</summary>
+public sealed class SharedTextTests
+{
+    [Theory]
+    [InlineData(PromptKind.Dynamic, 0)]
+    [InlineData(PromptKind.Dynamic, 2)]
+    [InlineData(PromptKind.AllTokens, 1)]
+    [InlineData(PromptKind.None, 0)]
+    public void Loss_and_gradients_are_the_same(PromptKind kind, int layer)
+    {
+        TinyBert bert = new() { Dropout = 0 };
+        using TemporaryFolder folder = new();
+        bert.Write(folder.Root);
+        using ReferenceBackend backend = new();
+        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(bert, layer, adapters: true, kind), backend);
+        TrainingSet set = Repeating(bert);
+        using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
+        BatchBuffers buffers = new(set, bert.Positions);
+        int[] examples = [0, 1, 2, 3, 4, 5, 6, 7];
+        StepShape shared = buffers.Shape(examples, examples.Length, share: true);
+        Assert.Equal(3, shared.Texts);
+
+        (double loss, float[][] gradients) alone = Run(buffers.Shape(examples, examples.Length, share: false));
+        (double loss, float[][] gradients) together = Run(shared);
+        Assert.Equal(alone.loss, together.loss, 1e-6);
+        Assert.Contains(alone.gradients, g => g.Any(v => Math.Abs(v) > 1e-3));
+        for (int i = 0; i < alone.gradients.Length; i++)
+        {
+            for (int j = 0; j < alone.gradients[i].Length; j++)
+            {
+                Assert.Equal(alone.gradients[i][j], together.gradients[i][j], 1e-6);
+            }
+        }
+
+        (double, float[][]) Run(StepShape shape)
+        {
+            TrainingStep step = graphs.Training(shape, layer, dropout: false, scale: 1);
+            loaded.Parameters.ZeroGradients();
+            buffers.Upload(backend, examples, step.Inputs, graphs.PromptTokens);
+            step.Graph.RunForward();
+            step.Graph.RunBackward();
+            return (Values(backend, step.Loss)[0], [.. loaded.Parameters.Trained.Select(p => Values(backend, p.Gradient!))]);
+        }
+    }
+
+    [Theory]
+    [InlineData(PromptKind.Dynamic)]
+    [InlineData(PromptKind.None)]
+    public void Logits_of_a_padded_last_batch_are_those_of_single_examples(PromptKind kind)
+    {
+        TinyBert bert = new() { Dropout = 0 };
+        using TemporaryFolder folder = new();
+        bert.Write(folder.Root);
+        using ReferenceBackend backend = new();
+        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(bert, 1, adapters: true, kind), backend);
+        TrainingSet set = Repeating(bert);
+        using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
+        float[] batched = new Predictor(loaded.Model, graphs, batch: 5).Logits(set, layer: 1);
+        float[] single = new Predictor(loaded.Model, graphs, batch: 1).Logits(set, layer: 1);
+        Assert.Equal(single.Length, batched.Length);
+        for (int i = 0; i < single.Length; i++)
+        {
+            Assert.Equal(single[i], batched[i], 1e-6);
+        }
+    }
+
+    /// <summary>Eight examples with three different texts, in mixed order, each with a picture and answers of its own.</summary>
+    private static TrainingSet Repeating(TinyBert bert)
+    {
+        TrainingSet some = TinyDvp.Examples(bert, 8, seed: 5);
+        int[] texts = [0, 1, 0, 2, 2, 0, 1, 0];
+        return new TrainingSet(
+            some.Features, some.LabelCount,
+            [.. texts.Select(t => some.Tokens(t).ToArray())],
+            [.. Enumerable.Range(0, 8)],
+            [.. Enumerable.Range(0, 8).Select(e => some.Answers(e).Select(a => a.Label).ToArray())],
+            [.. Enumerable.Range(0, 8).Select(e => some.Answers(e).Select(a => a.Score).ToArray())]);
+    }
+
+    private static float[] Values(Backend backend, Engine.Tensors.Tensor tensor)
+    {
+        float[] values = new float[tensor.Count];
+        backend.Download(values, tensor);
+        return values;
+    }
+}
