@@ -4,11 +4,12 @@ using Dvp.Engine.Devices.Cpu;
 using Dvp.Peers;
 
 // DVP-BERT-base and CLIP ViT-B/16, ours and ONNX Runtime's, on the same threads, turn by turn in one process.
-//   dotnet run -c Release --project benchmarks/peers/OnnxRuntime -- [--threads 2] [--runs 15] [--batches 1,16]
+//   dotnet run -c Release --project benchmarks/peers/OnnxRuntime -- [--threads 2] [--runs 15] [--batches 1,16] [--models bert,clip]
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 int threads = int.Parse(Option("--threads", "2"), CultureInfo.InvariantCulture);
 int runs = int.Parse(Option("--runs", "15"), CultureInfo.InvariantCulture);
 int[] batches = [.. Option("--batches", "1,16").Split(',').Select(b => int.Parse(b, CultureInfo.InvariantCulture))];
+string[] models = Option("--models", "bert,clip").Split(',');
 string graphs = Path.Combine(Root(), "benchmarks", "peers", "graphs");
 
 using CpuBackend backend = new(threads);
@@ -17,11 +18,16 @@ Console.WriteLine("| model | batch | ours | ONNX Runtime | ONNX Runtime / ours |
 Console.WriteLine("|---|---:|---:|---:|---:|");
 foreach (int batch in batches)
 {
-    foreach (int layer in (int[])[0, 6, 11])
+    foreach (int layer in models.Contains("bert") ? (int[])[0, 6, 11] : [])
     {
         using OursBert ours = new(backend, batch, layer);
         using PeerSession peer = PeerSession.DvpBert(Path.Combine(graphs, $"dvp_bert_base_k{layer}.onnx"), threads, batch);
         Compare($"DVP-BERT-base, K = {layer}", batch, ours.Run, peer.Run);
+    }
+
+    if (!models.Contains("clip"))
+    {
+        continue;
     }
 
     using OursClip clip = new(backend, batch);

@@ -64,7 +64,7 @@ public sealed record Preset
             HeadMultiplier = 3,
             MaxNorm = 1,
             Dropout = false,
-            EvaluateEvery = 200,
+            EvaluateEvery = 300,
             CheckpointEvery = 200,
         },
         TypeDeviation = 0.02,
