@@ -6,7 +6,7 @@ using System.Runtime.Intrinsics;
 namespace Dvp.Engine.Devices.Cpu;
 
 /// <summary>The machine's rate of multiply-adds, measured: the roof that matrix products are judged against.</summary>
-internal static unsafe class FmaPeak
+public static unsafe class FmaPeak
 {
     private const int Sums = 12;
     private const int Iterations = 200_000;
@@ -20,8 +20,12 @@ internal static unsafe class FmaPeak
 
     /// <summary>GFLOP/s of a loop of independent multiply-adds on registers, two operations each: the best of several short runs.</summary>
     /// <param name="threads">Threads that run the loop at once.</param>
+    public static double Measure(int threads) => Measure(threads, null);
+
+    /// <summary>As <see cref="Measure(int)"/> at a given vector width.</summary>
+    /// <param name="threads">Threads that run the loop at once.</param>
     /// <param name="kind">The vector width; null for the machine's best.</param>
-    internal static double Measure(int threads, CpuKernelKind? kind = null)
+    internal static double Measure(int threads, CpuKernelKind? kind)
     {
         using var pool = new CpuThreadPool(threads);
         return Measure(pool, kind ?? CpuKernelKinds.Best);
