@@ -64,7 +64,7 @@ public sealed class HelpTests
         ToolRun help = Tool.Run("--help");
         Assert.Equal(0, help.Code);
         Assert.Contains("dvp [command]", help.Out);
-        foreach (string name in "quickstart search train eval predict features forward diff tokenize preprocess flops inspect doctor completion".Split(' '))
+        foreach (string name in "quickstart search train eval predict features forward diff tokenize preprocess flops bench inspect doctor completion".Split(' '))
         {
             Assert.Contains($"\n  {name}", help.Out);
         }

@@ -52,7 +52,7 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
         string[] arguments = [.. tiny.Arguments("quickstart", Path.GetFileName(tiny.Run)), "--steps", "5", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2", "--resume"];
         ToolRun run = Tool.Run(arguments);
         Assert.Equal(2, run.Code);
-        Assert.Contains("other settings", run.Error);
+        Assert.Contains("belongs to a run with", run.Error);
     }
 
     [Fact]
