@@ -55,17 +55,17 @@ public sealed record Preset
             Dropout = false,
         },
         SearchWithAdapters = true,
-        SearchValidationBatch = 16,
+        SearchValidationBatch = 8,
         Train = new TrainerSettings
         {
-            Steps = 600,
+            Steps = 700,
             Batch = 16,
             LearningRate = 1e-3,
             HeadMultiplier = 3,
             MaxNorm = 1,
             Dropout = false,
-            EvaluateEvery = 300,
-            CheckpointEvery = 200,
+            EvaluateEvery = 350,
+            CheckpointEvery = 350,
         },
         TypeDeviation = 0.02,
     };
