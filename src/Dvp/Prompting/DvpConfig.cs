@@ -118,6 +118,11 @@ public sealed record DvpConfig
             throw prompt.Error("hidden_size", $"must be a multiple of num_heads ({promptConfig.Heads}), found {promptConfig.HiddenSize}");
         }
 
+        if (promptConfig.Prompts != 1)
+        {
+            throw prompt.Error("num_prompts", $"must be 1, found {promptConfig.Prompts}: BERT has one query, its [CLS] state");
+        }
+
         DvpConfig config = new()
         {
             Layer = file.Has("layer") ? file.Int("layer") : null,
