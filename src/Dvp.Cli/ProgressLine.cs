@@ -29,7 +29,7 @@ internal sealed class ProgressLine(TextWriter writer, bool overwrite)
         else if (important || _last == 0 || Stopwatch.GetElapsedTime(_last) >= s_interval)
         {
             writer.WriteLine(text);
-            _last = Stopwatch.GetTimestamp();
+            _last = important ? _last : Stopwatch.GetTimestamp();
         }
     }
 

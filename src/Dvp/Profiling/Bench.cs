@@ -132,9 +132,10 @@ public sealed partial class Bench
     private void Measure(string section, string name, int threads, double? flops, Action run)
     {
         _options.OnRow?.Invoke(name);
-        for (int i = 0; i < 3; i++)
+        long warm = Stopwatch.GetTimestamp();
+        for (int i = 0; i < LeastRuns || Stopwatch.GetElapsedTime(warm).TotalSeconds < _options.Seconds / 2; i++)
         {
-            run();
+            run(); // caches, packed weights, and the compiler's later tiers
         }
 
         List<double> seconds = [];

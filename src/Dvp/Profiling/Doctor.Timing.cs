@@ -4,6 +4,7 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Profiling;
@@ -11,12 +12,17 @@ namespace Dvp.Profiling;
 public static partial class Doctor
 {
     /// <summary>Rates of the two things that models spend their time with.</summary>
-    private static void Time(List<DoctorFinding> found, Backend backend)
+    private static void Time(List<DoctorFinding> found, Backend backend, int threads)
     {
+        double peak = FmaPeak.Measure(threads == 0 ? Environment.ProcessorCount : threads);
+        found.Add(new("timing", "multiply-adds on registers", string.Create(CultureInfo.InvariantCulture, $"{peak:0} GFLOP/s")));
         foreach (int rows in new[] { 17, 256 })
         {
             double gigaflops = ProductRate(backend, rows, 768, 768);
-            found.Add(new("timing", string.Create(CultureInfo.InvariantCulture, $"product {rows} x 768 x 768"), string.Create(CultureInfo.InvariantCulture, $"{gigaflops:0} GFLOP/s")));
+            found.Add(new(
+                "timing",
+                string.Create(CultureInfo.InvariantCulture, $"product {rows} x 768 x 768"),
+                string.Create(CultureInfo.InvariantCulture, $"{gigaflops:0} GFLOP/s, {100 * gigaflops / peak:0} % of that")));
         }
 
         found.Add(new("timing", "memory, read by one thread", string.Create(CultureInfo.InvariantCulture, $"{ReadRate():0.0} GB/s")));

@@ -48,7 +48,7 @@ public static partial class Doctor
         Check(found, backend);
         if (timing)
         {
-            Time(found, backend);
+            Time(found, backend, threads);
         }
 
         return new DoctorReport(found);

@@ -160,6 +160,48 @@ public sealed class DamageTests : IDisposable
         Assert.Contains("no folder that this program reads", run.Out);
     }
 
+    [Fact]
+    public void A_data_set_that_lacks_a_picture()
+    {
+        using TinyRun tiny = new();
+        string picture = Directory.GetFiles(Path.Combine(tiny.Data, "images")).Order(StringComparer.Ordinal).First();
+        File.Delete(picture);
+        AssertDataFails(tiny, Path.GetFileName(picture));
+    }
+
+    [Fact]
+    public void A_data_set_with_a_broken_picture()
+    {
+        using TinyRun tiny = new();
+        string picture = Directory.GetFiles(Path.Combine(tiny.Data, "images"))[0];
+        File.WriteAllText(picture, "no picture");
+        Tool.AssertFails(2, Path.GetFileName(picture), Features(tiny));
+        Assert.False(Directory.Exists(tiny["features"]));
+    }
+
+    [Theory]
+    [InlineData("questions_train.json")]
+    [InlineData("annotations_test.json")]
+    [InlineData("dataset.json")]
+    public void A_data_set_with_a_truncated_file(string name)
+    {
+        using TinyRun tiny = new();
+        string file = Path.Combine(tiny.Data, name);
+        File.WriteAllBytes(file, File.ReadAllBytes(file)[..^20]);
+        AssertDataFails(tiny, name);
+    }
+
+    [Fact]
+    public void An_empty_question()
+    {
+        using TinyRun tiny = new();
+        ToolRun run = Tool.Run([.. tiny.Arguments("train", "run"), "--layer", "0", "--steps", "1", "--batch", "2", "--evaluate-every", "0", "--json"]);
+        Assert.True(run.Code == 0, run.Error);
+        Tool.AssertFails(
+            2, "The question is empty", "predict", "--dvp", run.Json.GetProperty("dvp").GetString()!, "--language-model", TinyRun.LanguageModel,
+            "--vision-model", TinyRun.VisionModel, "--image", Directory.GetFiles(Path.Combine(tiny.Data, "images"))[0], "--question", " ");
+    }
+
     private static string Golden => Fixtures.Path("dvp-bert/adapter-vqa-k2");
 
     private string Model()
@@ -214,6 +256,18 @@ public sealed class DamageTests : IDisposable
     {
         Tool.AssertFails(2, names, [.. Forward(), .. more]);
         Assert.Equal("earlier", File.ReadAllText(_folder["out.safetensors"]));
+    }
+
+    private static string[] Features(TinyRun tiny) =>
+        ["features", "--vision-model", TinyRun.VisionModel, "--data", tiny.Data, "--output", tiny["features"]];
+
+    private static void AssertDataFails(TinyRun tiny, string names)
+    {
+        Tool.AssertFails(2, names, Features(tiny));
+        Assert.False(Directory.Exists(tiny["features"]));
+        ToolRun run = Tool.Run("inspect", tiny.Data);
+        Assert.Equal(1, run.Code);
+        Assert.Contains(names, run.Out);
     }
 
     private void AssertInspected(string names)
