@@ -5,7 +5,9 @@ using Dvp.Settings;
 
 namespace Dvp.Cli;
 
-/// <summary>Options that commands share, and makers of options whose help states range and default and whose errors name the flag.</summary>
+/// <summary>
+/// Options that commands share, and makers of options whose help states range and default and whose errors name the flag.
+/// </summary>
 internal static class CommonOptions
 {
     public const string JsonName = "--json";
@@ -16,7 +18,8 @@ internal static class CommonOptions
     {
         Option<DeviceChoice> option = new("--device")
         {
-            Description = $"auto, cpu, cuda or cuda:n. auto takes a GPU where there is one; cuda never falls back to the CPU. Default: {DvpEnvironment.DeviceName}, else auto.",
+            Description = "auto, cpu, cuda or cuda:n. auto takes a GPU where there is one; cuda never falls back to the CPU. "
+                + $"Default: {DvpEnvironment.DeviceName}, else auto.",
             HelpName = "device",
             DefaultValueFactory = _ => DvpEnvironment.Device,
             CustomParser = result => DeviceChoice.TryParse(result.Tokens[0].Value, out DeviceChoice choice)
@@ -29,7 +32,11 @@ internal static class CommonOptions
 
     /// <summary>The thread option.</summary>
     public static Option<int> Threads() => Integer(
-        "--threads", $"CPU threads, the caller included. Default: {DvpEnvironment.ThreadsName}, else all that the process may use.", 1, 1024, _ => DvpEnvironment.Threads);
+        "--threads",
+        $"CPU threads, the caller included. Default: {DvpEnvironment.ThreadsName}, else all that the process may use.",
+        1,
+        1024,
+        _ => DvpEnvironment.Threads);
 
     /// <summary>A path or any text that must be given.</summary>
     public static Option<string> Required(string name, string help, string helpName) => new(name)
@@ -118,12 +125,14 @@ internal static class CommonOptions
     };
 
     private static int? Whole(ArgumentResult result, int least, int most) =>
-        int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most
+        int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value)
+            && value >= least && value <= most
             ? value
             : Fail<int?>(result, string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}"));
 
     private static double? Real(ArgumentResult result, double least, double most) =>
-        double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= least && value <= most
+        double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && value >= least && value <= most
             ? value
             : Fail<double?>(result, string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most}"));
 

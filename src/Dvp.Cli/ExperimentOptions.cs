@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Dvp.Engine;
 using Dvp.Experiments;
 using Dvp.Search;
@@ -21,10 +20,14 @@ internal sealed class ExperimentOptions
     /// <summary>Adds the options to a command.</summary>
     public ExperimentOptions(DvpCommand command)
     {
-        _language = command.With(CommonOptions.Text("--language-model", "Hugging Face folder of the language model. Default: the sample's.", "folder"));
-        _vision = command.With(CommonOptions.Text("--vision-model", "Hugging Face folder of the vision model. Default: the sample's.", "folder"));
-        _data = command.With(CommonOptions.Text("--data", "Data folder: a dataset.json, or VQA v2.0 files under their own names. Default: the sample's.", "folder"));
-        _features = command.With(CommonOptions.Text("--features", "Feature store to use, or to make where there is none. Default: features in the run folder.", "folder"));
+        _language = command.With(CommonOptions.Text(
+            "--language-model", "Hugging Face folder of the language model. Default: the sample's.", "folder"));
+        _vision = command.With(CommonOptions.Text(
+            "--vision-model", "Hugging Face folder of the vision model. Default: the sample's.", "folder"));
+        _data = command.With(CommonOptions.Text(
+            "--data", "Data folder: a dataset.json, or VQA v2.0 files under their own names. Default: the sample's.", "folder"));
+        _features = command.With(CommonOptions.Text(
+            "--features", "Feature store to use, or to make where there is none. Default: features in the run folder.", "folder"));
         _device = command.With(CommonOptions.Device());
         _threads = command.With(CommonOptions.Threads());
     }
@@ -65,7 +68,8 @@ internal sealed class ExperimentOptions
         }
 
         throw new DvpException(
-            $"The sample {SampleFolder} is not in this folder or above it; run this in a checkout, or give --language-model, --vision-model and --data.");
+            $"The sample {SampleFolder} is not in this folder or above it; run this in a checkout, or give --language-model, "
+                + "--vision-model and --data.");
     }
 }
 
@@ -96,21 +100,30 @@ internal sealed class RecipeOptions
         _seed = command.With(CommonOptions.Integer("--seed", "Seed of initial values, order and dropout.", 0, int.MaxValue, 1));
         if (searches)
         {
-            _strategy = command.With(CommonOptions.OneOf("--strategy", "How the layer is searched:", KabApp.StrategyName, [.. LayerSearches.Names]));
-            _searchSteps = command.With(CommonOptions.OptionalInteger("--search-steps", "Optimiser steps of the search.", 1, 10_000_000, "the preset's"));
-            _samples = command.With(CommonOptions.OptionalInteger("--samples", "Layers scored in each step of the search.", 1, 1000, "the preset's"));
+            _strategy = command.With(CommonOptions.OneOf(
+                "--strategy", "How the layer is searched:", KabApp.StrategyName, [.. LayerSearches.Names]));
+            _searchSteps = command.With(CommonOptions.OptionalInteger(
+                "--search-steps", "Optimiser steps of the search.", 1, 10_000_000, "the preset's"));
+            _samples = command.With(CommonOptions.OptionalInteger(
+                "--samples", "Layers scored in each step of the search.", 1, 1000, "the preset's"));
         }
 
         if (trains)
         {
-            _steps = command.With(CommonOptions.OptionalInteger("--steps", "Optimiser steps of the training.", 1, 10_000_000, "the preset's"));
+            _steps = command.With(CommonOptions.OptionalInteger(
+                "--steps", "Optimiser steps of the training.", 1, 10_000_000, "the preset's"));
             _batch = command.With(CommonOptions.OptionalInteger("--batch", "Examples a step.", 1, 65536, "the preset's"));
             _rate = command.With(CommonOptions.OptionalNumber("--rate", "Largest learning rate.", 0, 1, "the preset's"));
-            _head = command.With(CommonOptions.OptionalNumber("--head-rate", "Factor on the head's learning rate.", 0, 1000, "the preset's"));
-            _clip = command.With(CommonOptions.OptionalNumber("--clip", "Largest norm of the gradients; 0 does not clip.", 0, 1_000_000, "the preset's"));
-            _evaluate = command.With(CommonOptions.OptionalInteger("--evaluate-every", "Steps between evaluations on held-out questions; 0 for none.", 0, 10_000_000, "the preset's"));
-            _checkpoint = command.With(CommonOptions.OptionalInteger("--checkpoint-every", "Steps between checkpoints; 0 for one at the end.", 0, 10_000_000, "the preset's"));
-            _patience = command.With(CommonOptions.OptionalInteger("--patience", "Evaluations without a better one after which training stops; 0 for never.", 0, 1000, "the preset's"));
+            _head = command.With(CommonOptions.OptionalNumber(
+                "--head-rate", "Factor on the head's learning rate.", 0, 1000, "the preset's"));
+            _clip = command.With(CommonOptions.OptionalNumber(
+                "--clip", "Largest norm of the gradients; 0 does not clip.", 0, 1_000_000, "the preset's"));
+            _evaluate = command.With(CommonOptions.OptionalInteger(
+                "--evaluate-every", "Steps between evaluations on held-out questions; 0 for none.", 0, 10_000_000, "the preset's"));
+            _checkpoint = command.With(CommonOptions.OptionalInteger(
+                "--checkpoint-every", "Steps between checkpoints; 0 for one at the end.", 0, 10_000_000, "the preset's"));
+            _patience = command.With(CommonOptions.OptionalInteger(
+                "--patience", "Evaluations without a better one after which training stops; 0 for never.", 0, 1000, "the preset's"));
         }
     }
 
@@ -158,7 +171,7 @@ internal sealed class RunOptions
     public RunOptions(DvpCommand command)
     {
         _run = command.With(CommonOptions.Text(
-            "--run", "Run folder; where it is taken, a number is added.", "folder", string.Create(CultureInfo.InvariantCulture, $"runs/{command.Name}")));
+            "--run", "Run folder; where it is taken, a number is added.", "folder", $"runs/{command.Name}"));
         _resume = command.With(CommonOptions.Switch("--resume", "Goes on with the run in the run folder. Default: a new run."));
     }
 

@@ -4,7 +4,9 @@ using System.CommandLine.Invocation;
 
 namespace Dvp.Cli;
 
-/// <summary>Help as the parser prints it, followed by the command's examples, or by the exit codes where it is the help of the tool.</summary>
+/// <summary>
+/// Help as the parser prints it, followed by the command's examples, or by the exit codes where it is the help of the tool.
+/// </summary>
 /// <param name="help">The parser's own help.</param>
 internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
 {

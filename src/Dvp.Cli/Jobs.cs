@@ -11,7 +11,8 @@ internal static class Jobs
 {
     /// <summary>The options of a search or training, with its progress going to the output.</summary>
     public static JobOptions Options(
-        CommandOutput output, ExperimentOptions experiment, RecipeOptions recipe, RunOptions runs, ParseResult parse, string folder, Backend backend)
+        CommandOutput output, ExperimentOptions experiment, RecipeOptions recipe, RunOptions runs, ParseResult parse, string folder,
+        Backend backend)
     {
         Preset preset = recipe.Recipe(parse);
         output.Note($"{backend.Name}; preset {preset.Name}; run folder {folder}");
@@ -38,7 +39,9 @@ internal static class Jobs
             double rate = done / Math.Max(1e-9, Stopwatch.GetElapsedTime(start).TotalSeconds);
             output.Progress(
                 string.Create(
-                    CultureInfo.InvariantCulture, $"features: {done}/{all} pictures  {rate:0} pictures/s  ETA {WorkReport.Time(TimeSpan.FromSeconds((all - done) / rate))}"),
+                    CultureInfo.InvariantCulture,
+                    $"features: {done}/{all} pictures  {rate:0} pictures/s  ETA "
+                        + $"{WorkReport.Time(TimeSpan.FromSeconds((all - done) / rate))}"),
                 important: done == all);
         };
     }

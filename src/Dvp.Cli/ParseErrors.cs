@@ -9,7 +9,9 @@ internal static class ParseErrors
     public static string Sentence(ParseResult parse)
     {
         Command command = parse.CommandResult.Command;
-        string problem = parse.UnmatchedTokens.Count > 0 ? Unknown(command, parse.UnmatchedTokens[0]) : parse.Errors[0].Message.TrimEnd('.');
+        string problem = parse.UnmatchedTokens.Count > 0
+            ? Unknown(command, parse.UnmatchedTokens[0])
+            : parse.Errors[0].Message.TrimEnd('.');
         string name = command is RootCommand ? "dvp" : $"dvp {command.Name}";
         return $"{problem}; see {name} --help.";
     }
@@ -18,7 +20,8 @@ internal static class ParseErrors
     {
         bool option = token.StartsWith('-');
         IEnumerable<string> known = option
-            ? command.Options.Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive))).Select(o => o.Name)
+            ? command.Options.Concat(command.Parents.OfType<Command>().SelectMany(p => p.Options.Where(o => o.Recursive)))
+                .Select(o => o.Name)
             : command.Subcommands.Select(c => c.Name);
         string? near = known.Select(k => (Name: k, Distance: Distance(k, token))).Where(k => k.Distance <= 2)
             .OrderBy(k => k.Distance).Select(k => k.Name).FirstOrDefault();

@@ -12,10 +12,13 @@ internal static class WorkReport
     /// <summary>One line on a training.</summary>
     public static string Progress(string phase, TrainingProgress p)
     {
-        string accuracy = p.Accuracy is { } share ? string.Create(CultureInfo.InvariantCulture, $"  held-out accuracy {100 * share:0.0} %") : "";
+        string accuracy = p.Accuracy is { } share
+            ? string.Create(CultureInfo.InvariantCulture, $"  held-out accuracy {100 * share:0.0} %")
+            : "";
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{phase}: step {p.Step}/{p.Steps}  loss {p.Loss:0.0000}  rate {p.Rate:0.0e+00}  {p.SamplesPerSecond:0} samples/s  ETA {Time(p.Remaining)}{accuracy}");
+            $"{phase}: step {p.Step}/{p.Steps}  loss {p.Loss:0.0000}  rate {p.Rate:0.0e+00}  {p.SamplesPerSecond:0} samples/s  ETA "
+                + $"{Time(p.Remaining)}{accuracy}");
     }
 
     /// <summary>"91.2 % (89.5 to 92.8)".</summary>

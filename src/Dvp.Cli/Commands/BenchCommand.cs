@@ -24,11 +24,14 @@ internal static class BenchCommand
         Option<string> only = command.With(CommonOptions.OneOf("--only", "What is measured:", "all", "all", "products", "models"));
         Option<string?> model = command.With(CommonOptions.Text(
             "--model", "Language model whose sizes the models have; weights are random. Default: BERT-base.", "folder"));
-        Option<string?> vision = command.With(CommonOptions.Text("--vision-model", "Vision model whose sizes hold. Default: CLIP ViT-B/16.", "folder"));
-        Option<string?> dvp = command.With(CommonOptions.Text("--dvp", "DVP folder whose sizes hold. Default: the paper's sizes.", "folder"));
+        Option<string?> vision = command.With(CommonOptions.Text(
+            "--vision-model", "Vision model whose sizes hold. Default: CLIP ViT-B/16.", "folder"));
+        Option<string?> dvp = command.With(CommonOptions.Text(
+            "--dvp", "DVP folder whose sizes hold. Default: the paper's sizes.", "folder"));
         Option<int> layer = command.With(CommonOptions.Integer("--layer", "Insertion layer K.", 0, 1000, 0));
         Option<int> labels = command.With(CommonOptions.Integer("--labels", "Answers, where no --dvp says.", 1, 1_000_000, 3129));
-        Option<int> batch = command.With(CommonOptions.Integer("--batch", "Batch of the training step and of the second forward pass.", 1, 4096, 16));
+        Option<int> batch = command.With(CommonOptions.Integer(
+            "--batch", "Batch of the training step and of the second forward pass.", 1, 4096, 16));
         Option<double> seconds = command.With(CommonOptions.Number("--seconds", "Seconds that each row is measured for.", 0.01, 60, 0.5));
         Option<string?> compare = command.With(CommonOptions.Text(
             "--compare", "An earlier result of bench --json to judge by; a slower row gives exit code 1. Default: none.", "file"));
@@ -92,7 +95,8 @@ internal static class BenchCommand
         {
             double all = pass.Operators.Sum(o => o.Seconds);
             TextTable table = new TextTable("operator", ">calls", ">ms", ">%").Title(string.Create(
-                CultureInfo.InvariantCulture, $"{pass.Name}: {100 * pass.OutsideProducts:0} % of the operators' time is outside products with weights"));
+                CultureInfo.InvariantCulture,
+                $"{pass.Name}: {100 * pass.OutsideProducts:0} % of the operators' time is outside products with weights"));
             foreach (OperatorTime time in pass.Operators)
             {
                 table.Row(

@@ -13,7 +13,8 @@ internal static class DoctorCommand
             host, "doctor", "Prints what the machine has, what was searched, found and missing for CUDA, and checks one computation.",
             "dvp doctor",
             "dvp doctor --timing --json");
-        Option<bool> timing = command.With(CommonOptions.Switch("--timing", "Also measures the rates of products and of memory. Default: off."));
+        Option<bool> timing = command.With(CommonOptions.Switch(
+            "--timing", "Also measures the rates of products and of memory. Default: off."));
         Option<int> threads = command.With(CommonOptions.Threads());
         return command.Runs((parse, output) =>
         {

@@ -49,7 +49,8 @@ internal static class EvaluateCommand
     private static void Print(CommandOutput output, EvaluationResult result)
     {
         output.Line(string.Create(
-            CultureInfo.InvariantCulture, $"{result.Answers.Count} questions of \"{result.Split.Name}\", {result.QuestionsPerSecond:0} a second."));
+            CultureInfo.InvariantCulture,
+            $"{result.Answers.Count} questions of \"{result.Split.Name}\", {result.QuestionsPerSecond:0} a second."));
         if (result.Accuracy is not { } accuracy)
         {
             output.Line("The split has no answers to compare with.");
@@ -65,7 +66,8 @@ internal static class EvaluateCommand
         table.Row("all", result.Answers.Count.ToString(CultureInfo.InvariantCulture), WorkReport.Percent(accuracy));
         if (result.Majority is { } majority)
         {
-            table.Row("all, by the majority answer", result.Answers.Count.ToString(CultureInfo.InvariantCulture), WorkReport.Percent(majority));
+            table.Row(
+                "all, by the majority answer", result.Answers.Count.ToString(CultureInfo.InvariantCulture), WorkReport.Percent(majority));
         }
 
         output.Table(table);

@@ -17,12 +17,16 @@ internal static class FeaturesCommand
         DvpCommand command = new(
             host, "features", "Encodes the pictures of a data set once into a feature store, so that training never does it again.",
             "dvp features --vision-model samples/easy-vqa/vision-model --data samples/easy-vqa/data --output runs/features");
-        Option<string> vision = command.With(CommonOptions.Required("--vision-model", "Hugging Face folder of the vision model.", "folder"));
-        Option<string> data = command.With(CommonOptions.Required("--data", "Data folder: a dataset.json, or VQA v2.0 files under their own names.", "folder"));
-        Option<string> target = command.With(CommonOptions.Required("--output", "Folder of the feature store; an earlier one is replaced when the new one is whole.", "folder"));
+        Option<string> vision = command.With(CommonOptions.Required(
+            "--vision-model", "Hugging Face folder of the vision model.", "folder"));
+        Option<string> data = command.With(CommonOptions.Required(
+            "--data", "Data folder: a dataset.json, or VQA v2.0 files under their own names.", "folder"));
+        Option<string> target = command.With(CommonOptions.Required(
+            "--output", "Folder of the feature store; an earlier one is replaced when the new one is whole.", "folder"));
         Option<int> batch = command.With(CommonOptions.Integer("--batch", "Pictures of one pass.", 1, 1024, 16));
         Option<string?> transform = command.With(CommonOptions.OptionalOneOf(
-            "--transform", "Order of the steps: resize in the picture's own mode (openai) or as RGB (hf).", "what the model's settings say", "openai", "hf"));
+            "--transform", "Order of the steps: resize in the picture's own mode (openai) or as RGB (hf).", "what the model's settings say",
+            "openai", "hf"));
         Option<int> pixels = command.With(CommonOptions.Integer(
             "--max-pixels", "Largest width times height that is decoded.", 1, int.MaxValue, (int)ImageLimits.Default.MaxPixels));
         Option<DeviceChoice> device = command.With(CommonOptions.Device());
@@ -52,7 +56,8 @@ internal static class FeaturesCommand
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             output.Line(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{features.Count} pictures, {features.Tokens} tokens of {features.Channels} each, {features.Bytes / 1e6:0.0} MB in {store} ({seconds:0.0} s)."));
+                $"{features.Count} pictures, {features.Tokens} tokens of {features.Channels} each, {features.Bytes / 1e6:0.0} MB in "
+                    + $"{store} ({seconds:0.0} s)."));
             output.Result(json =>
             {
                 json.WriteString("output", store);

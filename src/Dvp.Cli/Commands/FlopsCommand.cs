@@ -19,17 +19,24 @@ internal static class FlopsCommand
             "dvp flops --model samples/easy-vqa/language-model --vision-model samples/easy-vqa/vision-model --layer 0 --labels 13",
             "dvp flops --bert-base --layer 0 --training --with-encoder --json");
         Option<string?> model = command.With(CommonOptions.Text("--model", "Language model. Default: BERT-base.", "folder"));
-        Option<bool> bertBase = command.With(CommonOptions.Switch("--bert-base", "BERT-base with CLIP ViT-B/16, without any file. Default without --model."));
-        Option<string?> dvp = command.With(CommonOptions.Text("--dvp", "DVP folder whose sizes hold. Default: the paper's sizes.", "folder"));
-        Option<string?> vision = command.With(CommonOptions.Text("--vision-model", "Vision model. Default: CLIP ViT-B/16, 197 tokens of 768.", "folder"));
+        Option<bool> bertBase = command.With(CommonOptions.Switch(
+            "--bert-base", "BERT-base with CLIP ViT-B/16, without any file. Default without --model."));
+        Option<string?> dvp = command.With(CommonOptions.Text(
+            "--dvp", "DVP folder whose sizes hold. Default: the paper's sizes.", "folder"));
+        Option<string?> vision = command.With(CommonOptions.Text(
+            "--vision-model", "Vision model. Default: CLIP ViT-B/16, 197 tokens of 768.", "folder"));
         Option<int?> layer = command.With(CommonOptions.OptionalInteger("--layer", "Insertion layer K.", 0, 1000, "that of --dvp, else 0"));
-        Option<int?> text = command.With(CommonOptions.OptionalInteger("--text-tokens", "Tokens of the question.", 1, 4096, "that of --dvp, else 16"));
-        Option<int?> visual = command.With(CommonOptions.OptionalInteger("--visual-tokens", "Tokens of the picture.", 1, 65536, "what the vision model makes"));
+        Option<int?> text = command.With(CommonOptions.OptionalInteger(
+            "--text-tokens", "Tokens of the question.", 1, 4096, "that of --dvp, else 16"));
+        Option<int?> visual = command.With(CommonOptions.OptionalInteger(
+            "--visual-tokens", "Tokens of the picture.", 1, 65536, "what the vision model makes"));
         Option<int> batch = command.With(CommonOptions.Integer("--batch", "Samples; bytes of weights are shared by them.", 1, 65536, 1));
         Option<int> labels = command.With(CommonOptions.Integer("--labels", "Answers, where no --dvp says.", 1, 1_000_000, 3129));
         Option<bool> noAdapters = command.With(CommonOptions.Switch("--no-adapters", "Counts the model without adapters. Default: with."));
-        Option<bool> allRows = command.With(CommonOptions.Switch("--all-rows", "All rows of the last layer. Default: only the row that the head reads."));
-        Option<bool> encoder = command.With(CommonOptions.Switch("--with-encoder", "Also lists the visual encoder. Default: cached features."));
+        Option<bool> allRows = command.With(CommonOptions.Switch(
+            "--all-rows", "All rows of the last layer. Default: only the row that the head reads."));
+        Option<bool> encoder = command.With(CommonOptions.Switch(
+            "--with-encoder", "Also lists the visual encoder. Default: cached features."));
         Option<bool> training = command.With(CommonOptions.Switch("--training", "A training step. Default: a forward pass."));
         command.Validators.Add(result =>
         {
@@ -68,7 +75,9 @@ internal static class FlopsCommand
     {
         TextTable table = new TextTable("part", "op", ">DVP absorbed", ">DVP, K and V projected", ">all visual tokens").Title(string.Create(
             CultureInfo.InvariantCulture,
-            $"MFLOP of a {(settings.Training ? "training step" : "forward pass")} per sample; K = {settings.Layer}, {settings.TextTokens ?? settings.Dvp.TextLength} text tokens, {settings.VisualTokens ?? settings.Vision!.Tokens} visual tokens"));
+            $"MFLOP of a {(settings.Training ? "training step" : "forward pass")} per sample; K = {settings.Layer}, "
+                + $"{settings.TextTokens ?? settings.Dvp.TextLength} text tokens, "
+                + $"{settings.VisualTokens ?? settings.Vision!.Tokens} visual tokens"));
         foreach (FlopsComparisonRow row in comparison.Rows)
         {
             if (row.Absorbed + row.Projected + row.AllTokens > 0)
@@ -78,7 +87,8 @@ internal static class FlopsCommand
         }
 
         table.Row(
-            "total", "", Mega(comparison.Rows.Sum(r => r.Absorbed)), Mega(comparison.Rows.Sum(r => r.Projected)), Mega(comparison.Rows.Sum(r => r.AllTokens)));
+            "total", "", Mega(comparison.Rows.Sum(r => r.Absorbed)), Mega(comparison.Rows.Sum(r => r.Projected)),
+            Mega(comparison.Rows.Sum(r => r.AllTokens)));
         output.Table(table);
         output.Line();
         TextTable totals = new TextTable("last layer", "visual encoder", ">DVP absorbed", ">DVP, K and V projected", ">all visual tokens")

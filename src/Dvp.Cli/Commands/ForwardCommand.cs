@@ -17,10 +17,13 @@ internal static class ForwardCommand
             host, "forward", "Runs a model on given tensors and writes every named state, the loss and the gradients.",
             "dvp forward --model bert-base-uncased --inputs in.safetensors --output out.safetensors",
             "dvp forward --model case/language-model --dvp case --inputs case/inputs.safetensors --output out.safetensors --gradients");
-        Option<string> model = command.With(CommonOptions.Required("--model", "Hugging Face folder of a BERT or CLIP vision model.", "folder"));
+        Option<string> model = command.With(CommonOptions.Required(
+            "--model", "Hugging Face folder of a BERT or CLIP vision model.", "folder"));
         Option<string?> dvp = command.With(CommonOptions.Text("--dvp", "DVP folder. Default: the model alone.", "folder"));
         Option<string> inputs = command.With(CommonOptions.Required(
-            "--inputs", "safetensors file with input_ids, attention_mask, token_type_ids, visual_features or pixel_values; a loss by labels, targets or cotangent.", "file"));
+            "--inputs",
+            "safetensors file with input_ids, attention_mask, token_type_ids, visual_features or pixel_values; a loss by labels, "
+                + "targets or cotangent.", "file"));
         Option<string> target = command.With(CommonOptions.Required("--output", "safetensors file to write.", "file"));
         Option<bool> gradients = command.With(CommonOptions.Switch(
             "--gradients", "Also writes the gradients: of what the DVP trains, or of all of a model alone. Default: off."));

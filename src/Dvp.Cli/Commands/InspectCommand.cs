@@ -10,7 +10,8 @@ internal static class InspectCommand
     public static Command Create(CliHost host)
     {
         DvpCommand command = new(
-            host, "inspect", "Names what a file or folder holds (model, DVP, data set, features, run, tensors, picture) and what is wrong with it.",
+            host, "inspect",
+            "Names what a file or folder holds (model, DVP, data set, features, run, tensors, picture) and what is wrong with it.",
             "dvp inspect samples/easy-vqa/language-model",
             "dvp inspect samples/easy-vqa/data",
             "dvp inspect run/dvp --model samples/easy-vqa/language-model --json");

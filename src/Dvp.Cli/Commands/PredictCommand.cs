@@ -21,9 +21,12 @@ internal static class PredictCommand
         Option<string> image = command.With(CommonOptions.Required("--image", "PNG, JPEG, GIF or BMP file.", "file"));
         Option<string> question = command.With(CommonOptions.Required("--question", "The question.", "text"));
         Option<int> top = command.With(CommonOptions.Integer("--top", "Answers to print.", 1, 10_000, 5));
-        Option<string?> heat = command.With(CommonOptions.Text("--heatmap", "Draws the attention over the picture into this .svg or .png. Default: none.", "file"));
-        Option<string?> language = command.With(CommonOptions.Text("--language-model", "Hugging Face folder of the language model. Default: the sample's.", "folder"));
-        Option<string?> vision = command.With(CommonOptions.Text("--vision-model", "Hugging Face folder of the vision model. Default: the sample's.", "folder"));
+        Option<string?> heat = command.With(CommonOptions.Text(
+            "--heatmap", "Draws the attention over the picture into this .svg or .png. Default: none.", "file"));
+        Option<string?> language = command.With(CommonOptions.Text(
+            "--language-model", "Hugging Face folder of the language model. Default: the sample's.", "folder"));
+        Option<string?> vision = command.With(CommonOptions.Text(
+            "--vision-model", "Hugging Face folder of the vision model. Default: the sample's.", "folder"));
         Option<bool> force = command.With(CommonOptions.Switch("--force", "Accepts a DVP that was trained on other models. Default: off."));
         Option<DeviceChoice> device = command.With(CommonOptions.Device());
         Option<int> threads = command.With(CommonOptions.Threads());

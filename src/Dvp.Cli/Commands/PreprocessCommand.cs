@@ -19,7 +19,8 @@ internal static class PreprocessCommand
         Option<int?> size = command.With(CommonOptions.OptionalInteger(
             "--size", "Shorter side and crop, in pixels.", 1, 4096, "what --model says, else 224"));
         Option<string?> transform = command.With(CommonOptions.OptionalOneOf(
-            "--transform", "Order of the steps: resize in the picture's own mode (openai) or as RGB (hf).", "what --model says, else openai", "openai", "hf"));
+            "--transform", "Order of the steps: resize in the picture's own mode (openai) or as RGB (hf).",
+            "what --model says, else openai", "openai", "hf"));
         Option<string?> model = command.With(CommonOptions.Text(
             "--model", "Vision model whose preprocessor_config.json holds. Default: CLIP's settings.", "folder"));
         Option<string> target = command.With(CommonOptions.Required("--output", "safetensors file to write.", "file"));
@@ -52,7 +53,8 @@ internal static class PreprocessCommand
             string name = config.Transform == ImageTransform.OpenAi ? "openai" : "hf";
             output.Line(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{path}: {decoded.Width} x {decoded.Height} ({decoded.Mode}) to {result.Width} x {result.Height} in {name} order, in {file}."));
+                $"{path}: {decoded.Width} x {decoded.Height} ({decoded.Mode}) to {result.Width} x {result.Height} in {name} order, in "
+                    + $"{file}."));
             output.Result(json =>
             {
                 json.WriteString("image", path);

@@ -57,7 +57,8 @@ internal static class QuickstartCommand
         {
             AnswerProbability best = example.Answers[0];
             output.Line(string.Create(
-                CultureInfo.InvariantCulture, $"{example.Question} -> {best.Answer} ({best.Probability:0.00}), truth: {example.TrueAnswer}"));
+                CultureInfo.InvariantCulture,
+                $"{example.Question} -> {best.Answer} ({best.Probability:0.00}), truth: {example.TrueAnswer}"));
         }
 
         output.Line();

@@ -18,9 +18,12 @@ internal static class TokenizeCommand
         Option<string> model = command.With(CommonOptions.Required("--model", "Folder with the tokenizer's files.", "folder"));
         Option<string?> text = command.With(CommonOptions.Text("--text", "A text. Default: the lines of --input.", "text"));
         Option<string?> pair = command.With(CommonOptions.Text("--pair", "The second text of a pair. Default: none.", "text"));
-        Option<int?> length = command.With(CommonOptions.OptionalInteger("--max-length", "Tokens after which --text is cut.", 2, 100_000, "nothing is cut"));
-        Option<string?> input = command.With(CommonOptions.Text("--input", "File of JSON lines with text, pair and options. Default: --text.", "file"));
-        Option<string?> target = command.With(CommonOptions.Text("--output", "File of JSON lines to write. Default: --input needs one.", "file"));
+        Option<int?> length = command.With(CommonOptions.OptionalInteger(
+            "--max-length", "Tokens after which --text is cut.", 2, 100_000, "nothing is cut"));
+        Option<string?> input = command.With(CommonOptions.Text(
+            "--input", "File of JSON lines with text, pair and options. Default: --text.", "file"));
+        Option<string?> target = command.With(CommonOptions.Text(
+            "--output", "File of JSON lines to write. Default: --input needs one.", "file"));
         command.Validators.Add(result =>
         {
             bool lines = result.GetResult(input) is not null;
@@ -62,7 +65,8 @@ internal static class TokenizeCommand
         for (int i = 0; i < encoding.Length; i++)
         {
             table.Row(
-                Number(encoding.Ids[i]), encoding.Tokens[i], Number(encoding.TypeIds[i]), Number(encoding.Offsets[i].Start), Number(encoding.Offsets[i].End));
+                Number(encoding.Ids[i]), encoding.Tokens[i], Number(encoding.TypeIds[i]), Number(encoding.Offsets[i].Start),
+                Number(encoding.Offsets[i].End));
         }
 
         output.Table(table);

@@ -21,9 +21,11 @@ internal static class TrainCommand
         ExperimentOptions experiment = new(command);
         RecipeOptions recipe = new(command, trains: true, searches: false);
         Option<int?> layer = command.With(CommonOptions.OptionalInteger("--layer", "Insertion layer K.", 0, 1000, "that of --layer-from"));
-        Option<string?> from = command.With(CommonOptions.Text("--layer-from", "Run folder of a search whose layer is taken. Default: --layer.", "folder"));
+        Option<string?> from = command.With(CommonOptions.Text(
+            "--layer-from", "Run folder of a search whose layer is taken. Default: --layer.", "folder"));
         Option<string> prompt = command.With(CommonOptions.OneOf(
-            "--prompt", "How the picture enters; all but dynamic are baselines:", "dynamic", "dynamic", "all-tokens", "mean-pooled", "none"));
+            "--prompt", "How the picture enters; all but dynamic are baselines:", "dynamic", "dynamic", "all-tokens", "mean-pooled",
+            "none"));
         RunOptions runs = new(command);
         return command.Runs((parse, output) =>
         {
@@ -39,7 +41,8 @@ internal static class TrainCommand
                 ({ } given, null) => given,
                 (null, { } search) => SearchJob.LayerOf(search),
                 (null, null) when kind == PromptKind.None => 0,
-                (null, null) => throw new DvpException("No layer was given; give --layer, or --layer-from with the run folder of a search."),
+                (null, null) => throw new DvpException(
+                    "No layer was given; give --layer, or --layer-from with the run folder of a search."),
                 _ => throw new DvpException("--layer and --layer-from exclude each other."),
             };
             string folder = runs.Folder(parse);
@@ -50,7 +53,8 @@ internal static class TrainCommand
             WorkReport.Panel(output, result.Phases, result.Memory);
             if (result.BestAccuracy is { } best)
             {
-                output.Line(string.Create(CultureInfo.InvariantCulture, $"Best held-out accuracy: {best:0.0} % at step {result.BestStep} ({result.Best})"));
+                output.Line(string.Create(
+                    CultureInfo.InvariantCulture, $"Best held-out accuracy: {best:0.0} % at step {result.BestStep} ({result.Best})"));
             }
 
             output.Line($"DVP: {result.Dvp}");

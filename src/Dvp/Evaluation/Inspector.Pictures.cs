@@ -18,12 +18,14 @@ public static partial class Inspector
     {
         PreprocessorConfig config = PreprocessorConfig.Load(found.Path);
         found.Fact("pictures", string.Create(
-            CultureInfo.InvariantCulture, $"{config.Width} x {config.Height}, {(config.Transform == ImageTransform.OpenAi ? "openai" : "hf")} order"));
+            CultureInfo.InvariantCulture,
+            $"{config.Width} x {config.Height}, {(config.Transform == ImageTransform.OpenAi ? "openai" : "hf")} order"));
         string? wanted = found.Value("picture size");
         if (wanted is not null && wanted != Count(config.Height))
         {
             throw new DvpException(
-                $"{found.Path}: preprocessor_config.json makes pictures of {config.Width} x {config.Height}, and the model takes {wanted} x {wanted}; correct crop_size.");
+                $"{found.Path}: preprocessor_config.json makes pictures of {config.Width} x {config.Height}, and the model takes "
+                    + $"{wanted} x {wanted}; correct crop_size.");
         }
     }
 }

@@ -26,7 +26,8 @@ public static partial class Inspector
             if (!Array.TrueForAll(values, float.IsFinite))
             {
                 found.Problem(string.Create(
-                    CultureInfo.InvariantCulture, $"{found.Path}: the features of picture {row} hold a value that is no finite number; build them again."));
+                    CultureInfo.InvariantCulture,
+                    $"{found.Path}: the features of picture {row} hold a value that is no finite number; build them again."));
                 return;
             }
         }
@@ -62,11 +63,12 @@ public static partial class Inspector
             }
             else if (AtomicFolder.Exists(Path.Combine(folder, "checkpoint")))
             {
-                found.Fact(name, string.Create(
-                    CultureInfo.InvariantCulture, $"a checkpoint at step {ConfigFile.Load(Path.Combine(AtomicFolder.Resolve(Path.Combine(folder, "checkpoint")), "state.json")).Int("step")}"));
+                string state = Path.Combine(AtomicFolder.Resolve(Path.Combine(folder, "checkpoint")), "state.json");
+                found.Fact(name, string.Create(CultureInfo.InvariantCulture, $"a checkpoint at step {ConfigFile.Load(state).Int("step")}"));
             }
         }
     }
 
-    private static void Tokenizer(Inspection found) => found.Fact("tokenizer", $"{Count(BertTokenizer.Load(found.Path).VocabularySize)} tokens");
+    private static void Tokenizer(Inspection found) => found.Fact(
+        "tokenizer", $"{Count(BertTokenizer.Load(found.Path).VocabularySize)} tokens");
 }

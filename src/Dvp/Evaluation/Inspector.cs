@@ -116,8 +116,9 @@ public static partial class Inspector
         }
         else
         {
-            found.Problem($"{found.Path} is no folder that this program reads: it has no config.json (a model), {DvpConfig.FileName} (a DVP), "
-                + $"{DatasetDescription.FileName} or VQA v2.0 files (data), {FeatureStore.IndexName} (features) or {RunFolder.ManifestName} (a run).");
+            found.Problem($"{found.Path} is no folder that this program reads: it has no config.json (a model), "
+                + $"{DvpConfig.FileName} (a DVP), {DatasetDescription.FileName} or VQA v2.0 files (data), "
+                + $"{FeatureStore.IndexName} (features) or {RunFolder.ManifestName} (a run).");
         }
     }
 
@@ -179,7 +180,8 @@ public static partial class Inspector
         found.Fact("language model type", config.LanguageModelType);
         found.Fact("insertion layer", config.Layer is { } layer ? Count(layer) : "not decided");
         found.Fact("prompt", config.Kind == PromptKind.None ? "none" : string.Create(
-            CultureInfo.InvariantCulture, $"{config.Kind}, {config.Prompt.Prompts} of size {config.Prompt.HiddenSize}, {config.Prompt.Heads} heads"));
+            CultureInfo.InvariantCulture,
+            $"{config.Kind}, {config.Prompt.Prompts} of size {config.Prompt.HiddenSize}, {config.Prompt.Heads} heads"));
         found.Fact("adapters", config.Adapters is { } adapters ? Count(adapters.HiddenSize) : "none");
         found.Fact("labels", Count(config.Head.Labels));
         found.Fact("answers", config.Answers.Count == 0 ? "not recorded" : Count(config.Answers.Count));
@@ -254,7 +256,9 @@ public static partial class Inspector
             if (entry.Type.IsFloat() && FirstNotFinite(file, entry) is { } place)
             {
                 found.Problem(string.Create(
-                    CultureInfo.InvariantCulture, $"{file.FilePath}: {entry.Name} holds a value that is no finite number at place {place}; get the file again, or train again."));
+                    CultureInfo.InvariantCulture,
+                    $"{file.FilePath}: {entry.Name} holds a value that is no finite number at place {place}; "
+                        + $"get the file again, or train again."));
             }
         }
     }

@@ -40,13 +40,15 @@ public static class EvaluationJob
     /// <param name="paths">Models and data.</param>
     /// <param name="dvp">DVP folder.</param>
     /// <param name="splitName">The split.</param>
-    /// <param name="features">A feature store to use or to make; null takes the one beside the DVP folder where it serves, else a temporary one.</param>
+    /// <param name="features">A feature store to use or to make; null takes the one beside the DVP folder where it serves, else a
+    /// temporary one.</param>
     /// <param name="backend">The device.</param>
     /// <param name="force">Accepts a DVP that was trained on other models.</param>
     /// <param name="onPictures">Called while features are made, with the pictures done and all.</param>
     /// <exception cref="DvpException">A file is missing or damaged, or the DVP was trained on other models.</exception>
     public static EvaluationResult Run(
-        ExperimentPaths paths, string dvp, string splitName, string? features, Backend backend, bool force = false, Action<int, int>? onPictures = null)
+        ExperimentPaths paths, string dvp, string splitName, string? features, Backend backend, bool force = false,
+        Action<int, int>? onPictures = null)
     {
         VqaDataset data = VqaDataset.Open(paths.Data);
         VqaSplit split = data.Split(splitName);

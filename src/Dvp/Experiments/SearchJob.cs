@@ -42,7 +42,8 @@ public static class SearchJob
         ]);
         PhaseClock clock = new() { OnPhase = options.OnPhase };
         using VqaExperiment experiment = clock.Measure(
-            "features", () => VqaExperiment.Open(options.Paths, backend, preset, options.Features ?? folder.File("features"), options.OnPictures));
+            "features", () => VqaExperiment.Open(
+                options.Paths, backend, preset, options.Features ?? folder.File("features"), options.OnPictures));
         using TrainedRun run = experiment.Searching();
         run.Trainer.OnProgress = options.OnProgress;
         string checkpoint = folder.Checkpoint("search");

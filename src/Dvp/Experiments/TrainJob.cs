@@ -18,7 +18,8 @@ namespace Dvp.Experiments;
 /// <param name="Best">The DVP folder of the best evaluation; null where none was measured.</param>
 /// <param name="Report">The report's page.</param>
 public sealed record TrainResult(
-    int Layer, double? BestAccuracy, int BestStep, IReadOnlyList<PhaseTime> Phases, IReadOnlyList<MemoryUse> Memory, string Run, string Dvp, string? Best, string Report);
+    int Layer, double? BestAccuracy, int BestStep, IReadOnlyList<PhaseTime> Phases, IReadOnlyList<MemoryUse> Memory, string Run, string Dvp,
+    string? Best, string Report);
 
 /// <summary>The training at one layer, on its own. The test split is not touched.</summary>
 public static class TrainJob
@@ -29,7 +30,8 @@ public static class TrainJob
     /// <param name="layer">K</param>
     /// <param name="backend">The device.</param>
     /// <param name="stop">Ends the run after the step in progress; a checkpoint lets it go on.</param>
-    /// <exception cref="DvpException">A file is missing or damaged, the layer is out of range, the disk is full, or the run was stopped.</exception>
+    /// <exception cref="DvpException">A file is missing or damaged, the layer is out of range, the disk is full, or the run was
+    /// stopped.</exception>
     public static TrainResult Run(JobOptions options, PromptKind kind, int layer, Backend backend, CancellationToken stop = default)
     {
         Preset preset = options.Preset;
@@ -37,19 +39,22 @@ public static class TrainJob
         {
             throw new DvpException(string.Create(
                 CultureInfo.InvariantCulture,
-                $"Layer {layer} is outside the language model; choose an insertion layer from 0 to {BertConfig.Load(options.Paths.LanguageModel).Layers - 1}."));
+                $"Layer {layer} is outside the language model; choose an insertion layer from 0 to "
+                    + $"{BertConfig.Load(options.Paths.LanguageModel).Layers - 1}."));
         }
 
         RunFolder folder = options.Folder();
         folder.WriteManifest(
         [
-            ("command", "train"), ("preset", preset.Name), ("prompt", kind.ToString()), ("layer", layer.ToString(CultureInfo.InvariantCulture)),
+            ("command", "train"), ("preset", preset.Name), ("prompt", kind.ToString()),
+            ("layer", layer.ToString(CultureInfo.InvariantCulture)),
             ("device", backend.Name), ("language_model", options.Paths.LanguageModel), ("vision_model", options.Paths.VisionModel),
             ("data", options.Paths.Data), ("train", preset.Train.Identity()),
         ]);
         PhaseClock clock = new() { OnPhase = options.OnPhase };
         using VqaExperiment experiment = clock.Measure(
-            "features", () => VqaExperiment.Open(options.Paths, backend, preset, options.Features ?? folder.File("features"), options.OnPictures));
+            "features", () => VqaExperiment.Open(
+                options.Paths, backend, preset, options.Features ?? folder.File("features"), options.OnPictures));
         using TrainedRun run = experiment.Training(kind, layer);
         string best = folder.File("dvp-best");
         run.Trainer.OnProgress = options.OnProgress;
@@ -82,7 +87,8 @@ public static class TrainJob
                 Training = new TrainingReport
                 {
                     Loss = [QuickstartReport.Smoothed("train", run.Trainer.State.Losses)],
-                    Accuracy = [new Curve("held-out", [.. run.Trainer.State.Accuracies.Select(p => new CurvePoint(p.Step, 100 * p.Value))])],
+                    Accuracy = [new Curve(
+                        "held-out", [.. run.Trainer.State.Accuracies.Select(p => new CurvePoint(p.Step, 100 * p.Value))])],
                 },
                 Phases = phases,
                 Memory = memory,

@@ -14,7 +14,8 @@ public sealed partial class Bench
     /// <summary>The forward pass from cached features and the training step with adapters, and the operators of both.</summary>
     private void MeasureModels(Backend backend, int threads)
     {
-        DvpConfig config = (_options.Dvp ?? FlopsComparison.PaperDvp(_options.Bert, FlopsComparison.ClipBase, labels: 3129)) with { Layer = _options.Layer };
+        DvpConfig sizes = _options.Dvp ?? FlopsComparison.PaperDvp(_options.Bert, FlopsComparison.ClipBase, labels: 3129);
+        DvpConfig config = sizes with { Layer = _options.Layer };
         FlopsSettings flops = new()
         {
             Bert = _options.Bert,

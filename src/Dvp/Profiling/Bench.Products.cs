@@ -9,7 +9,8 @@ public sealed partial class Bench
     private static readonly int[] s_rows = [1, 17, 64, 256, 1024];
     private static readonly (int Inputs, int Outputs)[] s_weights = [(384, 384), (768, 768), (768, 3072), (3072, 768)];
 
-    /// <summary>Products on packed weights through the device's own operator, bias fused; forward, and both backward products at one size.</summary>
+    /// <summary>Products on packed weights through the device's own operator, bias fused; forward, and both backward products at one
+    /// size.</summary>
     private void MeasureProducts(Backend backend, int threads)
     {
         foreach ((int inputs, int outputs) in s_weights)
@@ -57,7 +58,8 @@ public sealed partial class Bench
             _y = Filled(random, ElementType.F32, rows, outputs);
             _dx = Filled(random, ElementType.F32, rows, inputs);
             _weight = new ParameterBlock(
-                Filled(random, stored, outputs, inputs), stored == ElementType.F32 ? Filled(random, ElementType.F32, outputs, inputs) : null);
+                Filled(random, stored, outputs, inputs),
+                stored == ElementType.F32 ? Filled(random, ElementType.F32, outputs, inputs) : null);
             _bias = new ParameterBlock(Filled(random, ElementType.F32, outputs), null);
             _weight.Touch();
         }

@@ -57,7 +57,8 @@ public sealed record BenchOptions
 /// <param name="Runs">Number of runs.</param>
 /// <param name="Gigaflops">Rate by the median; null where products are not what it does.</param>
 /// <param name="PeakShare">That rate over the machine's measured multiply-add peak at as many threads.</param>
-public sealed record BenchRow(string Section, string Name, double Median, double P95, double Best, int Runs, double? Gigaflops, double? PeakShare);
+public sealed record BenchRow(
+    string Section, string Name, double Median, double P95, double Best, int Runs, double? Gigaflops, double? PeakShare);
 
 /// <summary>The operators of one pass.</summary>
 /// <param name="Name">The pass.</param>
@@ -72,7 +73,11 @@ public sealed record BenchPass(string Name, IReadOnlyList<OperatorTime> Operator
 /// <param name="Rows">The rows.</param>
 /// <param name="Passes">Operators of whole models.</param>
 public sealed record BenchReport(
-    string Device, bool Native, IReadOnlyList<(int Threads, double Gigaflops)> Peaks, IReadOnlyList<BenchRow> Rows, IReadOnlyList<BenchPass> Passes);
+    string Device,
+    bool Native,
+    IReadOnlyList<(int Threads, double Gigaflops)> Peaks,
+    IReadOnlyList<BenchRow> Rows,
+    IReadOnlyList<BenchPass> Passes);
 
 /// <summary>Measures the processor: products against its multiply-add peak, operators, whole models.</summary>
 public sealed partial class Bench
@@ -80,7 +85,7 @@ public sealed partial class Bench
     private const int LeastRuns = 5;
     private const int MostRuns = 2000;
     private readonly BenchOptions _options;
-    private readonly List<BenchRow> _rows = [];
+    private readonly List<(BenchRow Row, int Threads)> _rows = []; // the share of the peak follows when all peaks are known
     private readonly List<BenchPass> _passes = [];
     private readonly SortedDictionary<int, double> _peaks = [];
 
@@ -121,10 +126,12 @@ public sealed partial class Bench
         backend.Name,
         !System.Runtime.CompilerServices.RuntimeFeature.IsDynamicCodeCompiled,
         [.. _peaks.Select(p => (p.Key, p.Value))],
-        [.. _rows.Select(r => r with { PeakShare = r.Gigaflops is { } rate && r.PeakShare is { } threads ? rate / _peaks[(int)threads] : null })],
+        [.. _rows.Select(r => r.Row with { PeakShare = r.Row.Gigaflops / _peaks[r.Threads] })],
         _passes);
 
-    /// <summary>The peak is measured again between groups of rows and the best one counts: another process may have had the processor.</summary>
+    /// <summary>
+    /// The peak is measured again between groups of rows and the best one counts: another process may have had the processor.
+    /// </summary>
     private void MeasurePeak(int threads) =>
         _peaks[threads] = Math.Max(_peaks.GetValueOrDefault(threads), FmaPeak.Measure(threads));
 
@@ -150,9 +157,8 @@ public sealed partial class Bench
         seconds.Sort();
         double median = seconds[seconds.Count / 2];
 
-        // The share of the peak is worked out when all peaks are known; until then its place holds the number of threads.
-        _rows.Add(new BenchRow(
-            section, name, median, seconds[(int)(0.95 * (seconds.Count - 1))], seconds[0], seconds.Count, flops / median / 1e9, flops is null ? null : threads));
+        double p95 = seconds[(int)(0.95 * (seconds.Count - 1))];
+        _rows.Add((new BenchRow(section, name, median, p95, seconds[0], seconds.Count, flops / median / 1e9, null), threads));
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -28,7 +28,8 @@ public sealed class BenchComparison
             Dictionary<string, (double Median, double P95)> before = new(StringComparer.Ordinal);
             foreach (JsonElement row in document.RootElement.GetProperty("rows").EnumerateArray())
             {
-                before[row.GetProperty("name").GetString()!] = (row.GetProperty("median_seconds").GetDouble(), row.GetProperty("p95_seconds").GetDouble());
+                before[row.GetProperty("name").GetString()!] = (
+                    row.GetProperty("median_seconds").GetDouble(), row.GetProperty("p95_seconds").GetDouble());
             }
 
             return new BenchComparison(before);
@@ -46,7 +47,8 @@ public sealed class BenchComparison
     /// <summary>Compares rows of the same name.</summary>
     /// <param name="report">The later measurement.</param>
     /// <returns>
-    /// A row is slower where its median is over the earlier 95 % quantile and by more than 5 % over the earlier median, and faster where its
+    /// A row is slower where its median is over the earlier 95 % quantile and by more than 5 % over the earlier median, and faster where
+    /// its
     /// own 95 % quantile is under the earlier median and its median by more than 5 %.
     /// </returns>
     public IReadOnlyList<BenchChange> Compare(BenchReport report) =>

@@ -15,7 +15,8 @@ public static partial class Doctor
     private static void SearchCuda(List<DoctorFinding> found)
     {
         bool driver = Search(
-            found, "driver", s_drivers, DvpEnvironment.CudaDriver, DvpEnvironment.CudaDriverName, "Install NVIDIA's driver, or run where it is (containers need the GPU passed in)");
+            found, "driver", s_drivers, DvpEnvironment.CudaDriver, DvpEnvironment.CudaDriverName,
+            "Install NVIDIA's driver, or run where it is (containers need the GPU passed in)");
         bool compiler = Search(
             found, "run-time compiler", s_compilers, DvpEnvironment.Nvrtc, DvpEnvironment.NvrtcName, "Install NVRTC of the CUDA toolkit");
         found.Add(new(
@@ -42,7 +43,8 @@ public static partial class Doctor
         }
 
         found.Add(new(
-            "cuda", what, $"missing (looked for {string.Join(", ", candidates)})", $"{install}, or set {variable} to its file or folder; without it the CPU is used."));
+            "cuda", what, $"missing (looked for {string.Join(", ", candidates)})",
+            $"{install}, or set {variable} to its file or folder; without it the CPU is used."));
         return false;
     }
 }

@@ -87,13 +87,20 @@ public static partial class Doctor
     {
         if (Words("/sys/fs/cgroup/cpu.max") is [string quota, string period, ..])
         {
-            return double.TryParse(quota, CultureInfo.InvariantCulture, out double q) && double.TryParse(period, CultureInfo.InvariantCulture, out double p) && p > 0
+            return double.TryParse(
+                quota,
+                CultureInfo.InvariantCulture,
+                out double q) && double.TryParse(period, CultureInfo.InvariantCulture, out double p) && p > 0
                 ? q / p
                 : null;
         }
 
-        return Words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") is [string old, ..] && double.TryParse(old, CultureInfo.InvariantCulture, out double us) && us > 0
-            && Words("/sys/fs/cgroup/cpu/cpu.cfs_period_us") is [string each, ..] && double.TryParse(each, CultureInfo.InvariantCulture, out double length)
+        return Words(
+            "/sys/fs/cgroup/cpu/cpu.cfs_quota_us") is [string old, ..] && double.TryParse(
+                old, CultureInfo.InvariantCulture, out double us) && us > 0
+            && Words(
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us") is [string each, ..] && double.TryParse(
+                    each, CultureInfo.InvariantCulture, out double length)
             ? us / length
             : null;
     }
@@ -106,18 +113,28 @@ public static partial class Doctor
             && long.TryParse(text.Split(' ')[0], CultureInfo.InvariantCulture, out long kibibytes))
         {
             bool low = kibibytes < 512L * 1024;
-            found.Add(new("memory", "free now", Bytes(kibibytes * 1024), low ? "Close other programs: training the sample needs about half a gigabyte." : null));
+            found.Add(new(
+                "memory",
+                "free now",
+                Bytes(kibibytes * 1024),
+                low ? "Close other programs: training the sample needs about half a gigabyte." : null));
         }
     }
 
     private static void Disk(List<DoctorFinding> found)
     {
-        foreach ((string what, string path) in new[] { ("this folder", Directory.GetCurrentDirectory()), ("temporary files", Path.GetTempPath()) })
+        foreach (
+            (string what, string path) in new[] { (
+                "this folder", Directory.GetCurrentDirectory()), ("temporary files", Path.GetTempPath()) })
         {
             try
             {
                 long free = new DriveInfo(path).AvailableFreeSpace;
-                found.Add(new("disk", what, $"{Bytes(free)} free ({path})", free < LowDisk ? "Free some space: features and checkpoints go there." : null));
+                found.Add(new(
+                    "disk",
+                    what,
+                    $"{Bytes(free)} free ({path})",
+                    free < LowDisk ? "Free some space: features and checkpoints go there." : null));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
             {
@@ -175,7 +192,9 @@ public static partial class Doctor
         found.Add(new(
             "check",
             backend.Name,
-            string.Create(CultureInfo.InvariantCulture, $"a product of {Rows} x {Inputs} x {Outputs} is {(right5 ? "right" : "wrong")} (largest error {worst:0.0e+00})"),
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"a product of {Rows} x {Inputs} x {Outputs} is {(right5 ? "right" : "wrong")} (largest error {worst:0.0e+00})"),
             right5 ? null : "This build computes wrongly on this processor: report the processor's model.",
             Wrong: !right5));
     }
@@ -207,7 +226,8 @@ public static partial class Doctor
     {
         try
         {
-            string? line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal)) : null;
+            string? line = File.Exists(file) ? File.ReadLines(file).FirstOrDefault(l => l.StartsWith(
+                name, StringComparison.Ordinal)) : null;
             return line?[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -25,7 +25,8 @@ public sealed record FlopsTotals(bool OnlyReadRow, bool WithEncoder, double Abso
 public sealed class FlopsComparison
 {
     private FlopsComparison(
-        FlopsTable absorbed, FlopsTable projected, FlopsTable allTokens, IReadOnlyList<FlopsComparisonRow> rows, IReadOnlyList<FlopsTotals> totals) =>
+        FlopsTable absorbed, FlopsTable projected, FlopsTable allTokens, IReadOnlyList<FlopsComparisonRow> rows,
+        IReadOnlyList<FlopsTotals> totals) =>
         (Absorbed, Projected, AllTokens, Rows, Totals) = (absorbed, projected, allTokens, rows, totals);
 
     /// <summary>DVP with absorbed prompt attention.</summary>
@@ -49,7 +50,11 @@ public sealed class FlopsComparison
     /// <exception cref="Engine.DvpException">A size or the layer is out of range.</exception>
     public static FlopsComparison Make(FlopsSettings settings, bool withEncoder = false)
     {
-        FlopsSettings shown = settings with { Vision = withEncoder ? settings.Vision : null, VisualTokens = settings.VisualTokens ?? settings.Vision?.Tokens };
+        FlopsSettings shown = settings with
+        {
+            Vision = withEncoder ? settings.Vision : null,
+            VisualTokens = settings.VisualTokens ?? settings.Vision?.Tokens,
+        };
         (FlopsTable absorbed, FlopsTable projected, FlopsTable all) = Count(shown);
         List<FlopsComparisonRow> rows = [];
         foreach ((FlopsPart part, string op) in absorbed.Rows.Concat(projected.Rows).Concat(all.Rows)
@@ -63,7 +68,8 @@ public sealed class FlopsComparison
         {
             foreach (bool only in new[] { true, false })
             {
-                (FlopsTable a, FlopsTable p, FlopsTable t) = Count(shown with { OnlyReadRow = only, Vision = encoder ? settings.Vision : null });
+                (FlopsTable a, FlopsTable p, FlopsTable t) = Count(
+                    shown with { OnlyReadRow = only, Vision = encoder ? settings.Vision : null });
                 totals.Add(new FlopsTotals(only, encoder, Sample(a), Sample(p), Sample(t)));
             }
         }
@@ -94,7 +100,8 @@ public sealed class FlopsComparison
         Activation = Activation.QuickGelu,
     };
 
-    /// <summary>The paper's DVP for a BERT: prompt attention as wide as the model with heads of 64, adapters of an eighth, a head of twice the width.</summary>
+    /// <summary>The paper's DVP for a BERT: prompt attention as wide as the model with heads of 64, adapters of an eighth, a head of twice
+    /// the width.</summary>
     /// <param name="bert">The language model.</param>
     /// <param name="vision">The visual encoder.</param>
     /// <param name="labels">Answers.</param>

@@ -155,7 +155,8 @@ public sealed partial class TimedBackend
 
     /// <inheritdoc/>
     public override void AttentionBackward(
-        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
+        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved, Tensor q, Tensor k, Tensor v,
+        AttentionOptions options)
     {
         long start = Stopwatch.GetTimestamp();
         inner.AttentionBackward(dq, dk, dv, dbias, dcontext, context, saved, q, k, v, options);
@@ -164,7 +165,8 @@ public sealed partial class TimedBackend
 
     /// <inheritdoc/>
     public override void PromptAttentionForward(
-        PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight,
+        ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         long start = Stopwatch.GetTimestamp();
         inner.PromptAttentionForward(saved, context, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
@@ -173,7 +175,8 @@ public sealed partial class TimedBackend
 
     /// <inheritdoc/>
     public override void PromptAttentionBackward(
-        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x, ParameterBlock keyWeight,
+        ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
         long start = Stopwatch.GetTimestamp();
         inner.PromptAttentionBackward(dq, dx, dcontext, saved, q, x, keyWeight, valueWeight, valueBias, heads, dropout);

@@ -22,7 +22,8 @@ public sealed partial class TimedBackend(Backend inner) : Backend
 
     /// <summary>The operators that were called since the last <see cref="Reset"/>, the longest first.</summary>
     public IReadOnlyList<OperatorTime> Times =>
-        [.. _times.Select(t => new OperatorTime(t.Key, t.Value.Calls, (double)t.Value.Ticks / Stopwatch.Frequency)).OrderByDescending(t => t.Seconds)];
+        [.. _times.Select(t => new OperatorTime(
+            t.Key, t.Value.Calls, (double)t.Value.Ticks / Stopwatch.Frequency)).OrderByDescending(t => t.Seconds)];
 
     /// <inheritdoc/>
     public override string Name => inner.Name;

@@ -24,12 +24,16 @@ public sealed class BenchTests
         Assert.Equal(["forward", "forward", "training"], rows.Select(r => r.GetProperty("section").GetString()));
         Assert.All(rows, r =>
         {
-            Assert.InRange(r.GetProperty("median_seconds").GetDouble(), r.GetProperty("best_seconds").GetDouble(), r.GetProperty("p95_seconds").GetDouble());
+            Assert.InRange(
+                r.GetProperty("median_seconds").GetDouble(),
+                r.GetProperty("best_seconds").GetDouble(),
+                r.GetProperty("p95_seconds").GetDouble());
             Assert.InRange(r.GetProperty("peak_share").GetDouble(), 1e-6, 1.5);
         });
         Assert.True(run.Json.GetProperty("peaks")[0].GetProperty("gigaflops").GetDouble() > 0.1);
         JsonElement[] passes = [.. run.Json.GetProperty("passes").EnumerateArray()];
-        Assert.Equal(["forward, batch 1", "forward, batch 2", "training step, batch 2"], passes.Select(p => p.GetProperty("name").GetString()));
+        Assert.Equal(
+            ["forward, batch 1", "forward, batch 2", "training step, batch 2"], passes.Select(p => p.GetProperty("name").GetString()));
         Dictionary<string, long> calls = passes[0].GetProperty("operators").EnumerateArray()
             .ToDictionary(o => o.GetProperty("name").GetString()!, o => o.GetProperty("calls").GetInt64());
         Assert.Equal(12, calls["AdapterForward"]); // two a layer
@@ -54,7 +58,9 @@ public sealed class BenchTests
         File.WriteAllText(folder["before.json"], earlier.ToJsonString());
         ToolRun run = Tool.Run([.. s_models, "--compare", folder["before.json"], "--json"]);
         Assert.Equal(1, run.Code);
-        Assert.Equal(["slower", "faster", "same"], run.Json.GetProperty("changes").EnumerateArray().Select(c => c.GetProperty("verdict").GetString()));
+        Assert.Equal(
+            ["slower", "faster", "same"],
+            run.Json.GetProperty("changes").EnumerateArray().Select(c => c.GetProperty("verdict").GetString()));
         Tool.AssertFails(2, "nowhere.json", "bench", "--compare", "nowhere.json");
     }
 

@@ -78,7 +78,8 @@ public sealed class CommandTests
     {
         using TemporaryFolder folder = new();
         Tool.AssertFails(
-            2, "image.png", "preprocess", "--image", Fixtures.Path("images/png-rgb/image.png"), "--max-pixels", "10", "--output", folder["o.safetensors"]);
+            2, "image.png", "preprocess", "--image", Fixtures.Path("images/png-rgb/image.png"), "--max-pixels", "10", "--output",
+            folder["o.safetensors"]);
         Assert.Empty(folder.FileNames);
     }
 
@@ -103,7 +104,8 @@ public sealed class CommandTests
         ToolRun run = Tool.Run("doctor", "--json");
         Assert.Equal(0, run.Code);
         Assert.True(run.Json.GetProperty("healthy").GetBoolean());
-        string[] sections = [.. run.Json.GetProperty("findings").EnumerateArray().Select(f => f.GetProperty("section").GetString()!).Distinct()];
+        string[] sections =
+            [.. run.Json.GetProperty("findings").EnumerateArray().Select(f => f.GetProperty("section").GetString()!).Distinct()];
         Assert.Equal(["cpu", "memory", "disk", "program", "cuda", "check"], sections);
         Assert.Contains(" is right ", run.Out);
     }

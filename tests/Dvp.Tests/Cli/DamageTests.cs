@@ -195,10 +195,12 @@ public sealed class DamageTests : IDisposable
     public void An_empty_question()
     {
         using TinyRun tiny = new();
-        ToolRun run = Tool.Run([.. tiny.Arguments("train", "run"), "--layer", "0", "--steps", "1", "--batch", "2", "--evaluate-every", "0", "--json"]);
+        ToolRun run = Tool.Run(
+            [.. tiny.Arguments("train", "run"), "--layer", "0", "--steps", "1", "--batch", "2", "--evaluate-every", "0", "--json"]);
         Assert.True(run.Code == 0, run.Error);
         Tool.AssertFails(
-            2, "The question is empty", "predict", "--dvp", run.Json.GetProperty("dvp").GetString()!, "--language-model", TinyRun.LanguageModel,
+            2, "The question is empty", "predict", "--dvp", run.Json.GetProperty("dvp").GetString()!, "--language-model",
+            TinyRun.LanguageModel,
             "--vision-model", TinyRun.VisionModel, "--image", Directory.GetFiles(Path.Combine(tiny.Data, "images"))[0], "--question", " ");
     }
 

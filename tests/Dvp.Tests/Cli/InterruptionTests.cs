@@ -18,7 +18,9 @@ public sealed partial class InterruptionTests : IDisposable
         string[] settings = ["--layer", "1", "--steps", "120", "--batch", "4", "--evaluate-every", "0"];
         using Process process = Start([.. _tiny.Arguments("train", "stopped"), .. settings]);
         Task<string> errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line && !line.StartsWith("train: step 10/", StringComparison.Ordinal))
+        while (
+            await process.StandardOutput.ReadLineAsync(
+                TestContext.Current.CancellationToken) is { } line && !line.StartsWith("train: step 10/", StringComparison.Ordinal))
         {
             Assert.DoesNotContain("step 120/120", line);
         }

@@ -38,7 +38,7 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     {
         ToolRun again = Tool.Run(
         [
-            .. tiny.Arguments("quickstart", Path.GetFileName(tiny.Run)), "--steps", "4", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2", "--resume", "--json",
+            .. tiny.Arguments("quickstart", Path.GetFileName(tiny.Run)), .. TinyRun.Settings, "--resume", "--json",
         ]);
         Assert.True(again.Code == 0, again.Error);
         Assert.Equal(tiny.Run, again.Json.GetProperty("run").GetString());
@@ -49,7 +49,9 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     [Fact]
     public void Other_settings_do_not_resume_a_run()
     {
-        string[] arguments = [.. tiny.Arguments("quickstart", Path.GetFileName(tiny.Run)), "--steps", "5", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2", "--resume"];
+        string[] arguments = [.. tiny.Arguments(
+            "quickstart",
+            Path.GetFileName(tiny.Run)), "--steps", "5", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2", "--resume"];
         ToolRun run = Tool.Run(arguments);
         Assert.Equal(2, run.Code);
         Assert.Contains("belongs to a run with", run.Error);
@@ -60,7 +62,11 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     {
         using TemporaryFolder folder = new();
         string file = folder["results.json"];
-        string[] arguments = ["eval", "--dvp", tiny.Dvp, "--language-model", TinyRun.LanguageModel, "--vision-model", TinyRun.VisionModel, "--data", tiny.Data];
+        string[] arguments =
+        [
+            "eval", "--dvp", tiny.Dvp, "--language-model", TinyRun.LanguageModel, "--vision-model", TinyRun.VisionModel,
+            "--data", tiny.Data,
+        ];
         ToolRun run = Tool.Run([.. arguments, "--output", file, "--json"]);
         Assert.True(run.Code == 0, run.Error);
         Assert.Equal(tiny.Result.GetProperty("accuracy").GetDouble(), run.Json.GetProperty("accuracy").GetDouble(), 9);
@@ -84,7 +90,8 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
             ];
             ToolRun run = Tool.Run(arguments);
             Assert.True(run.Code == 0, run.Error);
-            double[] probabilities = [.. run.Json.GetProperty("answers").EnumerateArray().Select(a => a.GetProperty("probability").GetDouble())];
+            double[] probabilities =
+                [.. run.Json.GetProperty("answers").EnumerateArray().Select(a => a.GetProperty("probability").GetDouble())];
             Assert.Equal(3, probabilities.Length);
             Assert.Equal(probabilities.OrderDescending(), probabilities);
             Assert.True(new FileInfo(folder[name]).Length > 500);
@@ -95,7 +102,8 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     public void Search_then_train_at_its_layer()
     {
         string features = Path.Combine(tiny.Run, "features");
-        ToolRun search = Tool.Run([.. tiny.Arguments("search", "search"), "--features", features, "--search-steps", "2", "--samples", "2", "--json"]);
+        ToolRun search = Tool.Run(
+            [.. tiny.Arguments("search", "search"), "--features", features, "--search-steps", "2", "--samples", "2", "--json"]);
         Assert.True(search.Code == 0, search.Error);
         int layer = search.Json.GetProperty("layer").GetInt32();
         Assert.Equal(4, search.Json.GetProperty("layers").EnumerateArray().Sum(l => l.GetProperty("draws").GetInt32()));
@@ -117,7 +125,8 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     public void Features_are_built_and_inspected()
     {
         string store = tiny["features"];
-        ToolRun run = Tool.Run("features", "--vision-model", TinyRun.VisionModel, "--data", tiny.Data, "--output", store, "--batch", "3", "--json");
+        ToolRun run = Tool.Run(
+            "features", "--vision-model", TinyRun.VisionModel, "--data", tiny.Data, "--output", store, "--batch", "3", "--json");
         Assert.True(run.Code == 0, run.Error);
         Assert.Equal(Directory.GetFiles(Path.Combine(tiny.Data, "images")).Length, run.Json.GetProperty("pictures").GetInt32());
         Assert.Equal("features", Tool.Run("inspect", store, "--json").Json.GetProperty("kind").GetString());

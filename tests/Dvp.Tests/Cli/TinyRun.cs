@@ -15,7 +15,7 @@ public sealed class TinyRun : IDisposable
         WriteData(Data);
         _result = new Lazy<JsonElement>(() =>
         {
-            ToolRun run = Tool.Run([.. Arguments("quickstart", "run"), "--steps", "4", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2", "--json"]);
+            ToolRun run = Tool.Run([.. Arguments("quickstart", "run"), .. Settings, "--json"]);
             Assert.True(run.Code == 0, run.Error);
             return run.Json;
         });
@@ -26,6 +26,9 @@ public sealed class TinyRun : IDisposable
     public static string LanguageModel => Path.Combine(Sample, "language-model");
 
     public static string VisionModel => Path.Combine(Sample, "vision-model");
+
+    /// <summary>The settings of that quickstart.</summary>
+    public static string[] Settings => ["--steps", "4", "--batch", "4", "--search-steps", "2", "--evaluate-every", "2"];
 
     public string Data => Path.Combine(_root, "data");
 
@@ -58,7 +61,12 @@ public sealed class TinyRun : IDisposable
                 File.Copy(picture, Path.Combine(folder, "images", Path.GetFileName(picture)));
             }
 
-            Write(Path.Combine(folder, $"questions_{name}.json"), name, "questions", examples, (json, e) => json.WriteString("question", e.Question));
+            Write(
+                Path.Combine(folder, $"questions_{name}.json"),
+                name,
+                "questions",
+                examples,
+                (json, e) => json.WriteString("question", e.Question));
             Write(Path.Combine(folder, $"annotations_{name}.json"), name, "annotations", examples, WriteAnswers);
         }
 

@@ -55,7 +55,8 @@ public sealed class TokenizeTests
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder["in.jsonl"], "{\"text\": \"fine\"}\n" + line + "\n");
-        Tool.AssertFails(2, "line 2", "tokenize", "--model", TinyRun.LanguageModel, "--input", folder["in.jsonl"], "--output", folder["out.jsonl"]);
+        Tool.AssertFails(
+            2, "line 2", "tokenize", "--model", TinyRun.LanguageModel, "--input", folder["in.jsonl"], "--output", folder["out.jsonl"]);
         Assert.Equal(["in.jsonl"], folder.FileNames);
     }
 
