@@ -18,6 +18,9 @@ internal sealed class PeerSession : IDisposable
             ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
         };
+
+        // Its threads would otherwise wait in a loop after a run has ended and take a core from whatever is timed next.
+        options.AddSessionConfigEntry("session.force_spinning_stop", "1");
         _session = new InferenceSession(path, options);
     }
 
