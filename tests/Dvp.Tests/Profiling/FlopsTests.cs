@@ -13,12 +13,22 @@ public sealed class FlopsTests
 {
     private static readonly BertConfig s_bert = new()
     {
-        VocabularySize = 30522, HiddenSize = 768, Layers = 12, Heads = 12, IntermediateSize = 3072, MaximumPositions = 512,
+        VocabularySize = 30522,
+        HiddenSize = 768,
+        Layers = 12,
+        Heads = 12,
+        IntermediateSize = 3072,
+        MaximumPositions = 512,
     };
 
     private static readonly ClipVisionConfig s_clip = new()
     {
-        HiddenSize = 768, Layers = 12, Heads = 12, IntermediateSize = 3072, ImageSize = 224, PatchSize = 16,
+        HiddenSize = 768,
+        Layers = 12,
+        Heads = 12,
+        IntermediateSize = 3072,
+        ImageSize = 224,
+        PatchSize = 16,
     };
 
     private static readonly FlopsSettings s_base = new()

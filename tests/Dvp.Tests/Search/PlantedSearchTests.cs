@@ -27,7 +27,13 @@ public sealed class PlantedSearchTests
     private const int VisualChannels = 8;
     private static readonly TinyBert s_bert = new()
     {
-        Layers = 4, Channels = 32, Heads = 2, Intermediate = 64, Vocabulary = 12, Positions = 4, Deviation = 0.1,
+        Layers = 4,
+        Channels = 32,
+        Heads = 2,
+        Intermediate = 64,
+        Vocabulary = 12,
+        Positions = 4,
+        Deviation = 0.1,
     };
 
     [Theory]
@@ -88,7 +94,12 @@ public sealed class PlantedSearchTests
 
         TrainerSettings settings = new()
         {
-            Steps = Steps, Batch = Batch, LearningRate = 1e-3, LinearDecay = false, Warmup = 0, Seed = seed,
+            Steps = Steps,
+            Batch = Batch,
+            LearningRate = 1e-3,
+            LinearDecay = false,
+            Warmup = 0,
+            Seed = seed,
         };
         using Trainer trainer = new(
             loaded.Model, loaded.Parameters, Examples(1000, seed), Examples(200, seed + 1000), settings, groups);

@@ -217,8 +217,15 @@ public sealed class ResumeTests : IDisposable
             Loaded = TinyDvp.Create(Path.Combine(Path.GetDirectoryName(folder)!, "model"), config, _device);
             TrainerSettings given = new()
             {
-                Steps = Steps, Batch = 4, Accumulation = 2, LearningRate = 3e-3, LinearDecay = layer is not null, Seed = 5, MaxNorm = 1,
-                EvaluateEvery = 5, CheckpointEvery = 1,
+                Steps = Steps,
+                Batch = 4,
+                Accumulation = 2,
+                LearningRate = 3e-3,
+                LinearDecay = layer is not null,
+                Seed = 5,
+                MaxNorm = 1,
+                EvaluateEvery = 5,
+                CheckpointEvery = 1,
             };
             Trainer = new Trainer(
                 Loaded.Model, Loaded.Parameters, TinyDvp.Examples(s_bert, 30, examplesSeed), TinyDvp.Examples(s_bert, 9, seed: 8),

@@ -242,13 +242,32 @@ public static class AnswerNormalizer
     {
         Dictionary<string, string> words = new(StringComparer.Ordinal)
         {
-            ["none"] = "0", ["zero"] = "0", ["one"] = "1", ["two"] = "2", ["three"] = "3", ["four"] = "4", ["five"] = "5",
-            ["six"] = "6", ["seven"] = "7", ["eight"] = "8", ["nine"] = "9", ["ten"] = "10",
-            ["a"] = "", ["an"] = "", ["the"] = "",
+            ["none"] = "0",
+            ["zero"] = "0",
+            ["one"] = "1",
+            ["two"] = "2",
+            ["three"] = "3",
+            ["four"] = "4",
+            ["five"] = "5",
+            ["six"] = "6",
+            ["seven"] = "7",
+            ["eight"] = "8",
+            ["nine"] = "9",
+            ["ten"] = "10",
+            ["a"] = "",
+            ["an"] = "",
+            ["the"] = "",
             ["somebody'd"] = "somebodyd", // published so, against the direction of every other entry
-            ["ow's'at"] = "'ow's'at", ["'ows'at"] = "'ow's'at", ["'ow'sat"] = "'ow's'at", ["twas"] = "'twas",
-            ["yall"] = "y'all", ["yall'll"] = "y'all'll", ["y'allll"] = "y'all'll", ["yall'd've"] = "y'all'd've",
-            ["y'alld've"] = "y'all'd've", ["y'all'dve"] = "y'all'd've",
+            ["ow's'at"] = "'ow's'at",
+            ["'ows'at"] = "'ow's'at",
+            ["'ow'sat"] = "'ow's'at",
+            ["twas"] = "'twas",
+            ["yall"] = "y'all",
+            ["yall'll"] = "y'all'll",
+            ["y'allll"] = "y'all'll",
+            ["yall'd've"] = "y'all'd've",
+            ["y'alld've"] = "y'all'd've",
+            ["y'all'dve"] = "y'all'd've",
         };
 
         // The regular rest: a stem, and the endings that are known for it without an apostrophe.
