@@ -1,0 +1,147 @@
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Devices.Cuda;
+
+// Operators that have no kernel yet: each leaves this list when its launcher arrives.
+public sealed partial class CudaBackend
+{
+    /// <inheritdoc/>
+    public override DeviceBuffer Allocate(long bytes) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Upload(Tensor destination, ReadOnlySpan<float> source) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Upload(Tensor destination, ReadOnlySpan<int> source) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void UploadBytes(Tensor destination, ReadOnlySpan<byte> source) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Download(Span<float> destination, Tensor source) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void DownloadBytes(Span<byte> destination, Tensor source) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Synchronize() => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Fill(Tensor y, float value) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Copy(Tensor y, Tensor x) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Add(Tensor y, Tensor x) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void DropoutApply(Tensor y, Tensor x, Dropout dropout, bool accumulate) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LinearForward( Tensor y, Tensor? preActivation, Tensor x, ParameterBlock weight, ParameterBlock? bias, Activation activation, Tensor? residual) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LinearBackwardInput(Tensor dx, Tensor dy, ParameterBlock weight, bool accumulate) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LinearBackwardParameters(Tensor dweight, Tensor? dbias, Tensor dy, Tensor x) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void ActivationForward(Tensor y, Tensor x, Activation activation) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void ActivationBackward(Tensor dx, Tensor dy, Tensor preActivation, Activation activation) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void AdapterForward(Tensor y, Tensor preActivation, Tensor hidden, Tensor x, AdapterParameters adapter) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void AdapterBackward( Tensor? dx, Tensor dhidden, Tensor dy, Tensor x, Tensor preActivation, Tensor hidden, AdapterParameters adapter) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LayerNormForward(NormState saved, Tensor y, Tensor x, Tensor? residual, ParameterBlock gamma, ParameterBlock beta, float epsilon) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LayerNormBackward(Tensor ds, Tensor dy, NormState saved, ParameterBlock gamma, bool accumulate) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void LayerNormBackwardParameters(Tensor dgamma, Tensor dbeta, Tensor dy, NormState saved) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void RmsNormForward(NormState saved, Tensor y, Tensor x, Tensor? residual, ParameterBlock gamma, float epsilon) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void RmsNormBackward(Tensor ds, Tensor dy, NormState saved, ParameterBlock gamma, bool accumulate) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void RmsNormBackwardParameters(Tensor dgamma, Tensor dy, NormState saved) => throw Missing();
+
+    /// <inheritdoc/>
+    public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void AttentionBackward( Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved, Tensor q, Tensor k, Tensor v, AttentionOptions options) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void PromptAttentionForward( PromptAttentionState saved, Tensor context, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void PromptAttentionBackward( Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x, ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void EmbeddingForward(Tensor y, Tensor ids, ParameterBlock words, ParameterBlock? positions, ParameterBlock? types, Tensor? typeIds) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void EmbeddingBackward(Tensor? dwords, Tensor? dpositions, Tensor? dtypes, Tensor dy, Tensor ids, Tensor? typeIds, int paddingIndex) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void InsertPromptForward(Tensor y, Tensor prompt, Tensor text, ParameterBlock? types) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void InsertPromptBackward(Tensor? dprompt, Tensor? dtext, Tensor? dtypes, Tensor dy, bool accumulateText) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void VisionTokensForward(Tensor y, Tensor patches, ParameterBlock classToken, ParameterBlock positions) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void MeanTokensForward(Tensor y, Tensor x) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void MeanTokensBackward(Tensor dx, Tensor dy, bool accumulate) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void ExtractPatches(Tensor patches, Tensor pixels, int patch) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void RelativeBiasForward(Tensor bias, ParameterBlock weight, bool bidirectional, int maxDistance) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void RelativeBiasBackward(Tensor dweight, Tensor dbias, bool bidirectional, int maxDistance) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void GatedForward(Tensor y, Tensor gate, Tensor up, Activation activation) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void GatedBackward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up, Activation activation) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void SoftmaxCrossEntropy(Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients) => throw Missing();
+
+    /// <inheritdoc/>
+    public override void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm) => throw Missing();
+
+    internal static InvalidOperationException Missing() => new("This operator has no kernel.");
+}
