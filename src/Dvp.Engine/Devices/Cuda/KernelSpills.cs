@@ -1,0 +1,16 @@
+namespace Dvp.Engine.Devices.Cuda;
+
+/// <summary>
+/// Kernels that may run out of registers, each with the reason: the compile gate fails for any other that spills, and for one that is
+/// listed here and spills no more.
+/// </summary>
+internal static class KernelSpills
+{
+    private static readonly Dictionary<string, string> s_reasons = [];
+
+    /// <summary>The entry points that may spill.</summary>
+    public static IReadOnlyCollection<string> Entries => s_reasons.Keys;
+
+    /// <summary>Why an entry point may spill; null where it may not.</summary>
+    public static string? Reason(string entry) => s_reasons.GetValueOrDefault(entry);
+}
