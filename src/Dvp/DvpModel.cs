@@ -130,7 +130,7 @@ public sealed class DvpModel : IDisposable
         BatchBuffers buffers = new(one, _loaded.Model.Bert.MaximumPositions);
         InferenceStep step = _graphs.Inference(new StepShape(1, tokens.Length), Config.Layer ?? 0);
         buffers.Upload(_backend, [0], step.Inputs, _graphs.PromptTokens);
-        step.Graph.RunForward();
+        step.Work.Run();
         float[] logits = new float[Config.Head.Labels];
         _backend.Download(logits, step.Outputs.Logits.Value);
         float[] attention = [];

@@ -65,7 +65,7 @@ internal sealed class OursBert : IDisposable
 
     public void Run()
     {
-        _step.Graph.RunForward();
+        _step.Work.Run();
         _backend.Download(_logits, _step.Outputs.Logits.Value);
     }
 

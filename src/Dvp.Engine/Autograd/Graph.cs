@@ -125,8 +125,14 @@ public sealed class Graph
     /// <summary>An activation for backward: kept as long as the graph.</summary>
     internal Tensor Save(params ReadOnlySpan<int> shape) => _current.Allocate(Backend.ActivationType, shape);
 
-    internal Variable Result(bool needsGradient, params ReadOnlySpan<int> shape) =>
-        new(_current.Allocate(Backend.ActivationType, shape), Training && needsGradient);
+    /// <summary>Statistics and sums for backward, in the accumulation type: kept as long as the graph.</summary>
+    internal Tensor SaveStatistics(params ReadOnlySpan<int> shape) => _current.Allocate(Backend.AccumulationType, shape);
+
+    internal Variable Result(bool needsGradient, params ReadOnlySpan<int> shape) => Result(Backend.ActivationType, needsGradient, shape);
+
+    /// <summary>A result of another type: the residual stream's.</summary>
+    internal Variable Result(ElementType type, bool needsGradient, params ReadOnlySpan<int> shape) =>
+        new(_current.Allocate(type, shape), Training && needsGradient);
 
     internal void Forward(Action step) => _forward.Add(step);
 
@@ -160,7 +166,7 @@ public sealed class Graph
     {
         if (x.Slot is null)
         {
-            x.Slot = new GradientSlot(_arena.Allocate(Backend.ActivationType, x.Value.Shape));
+            x.Slot = NewSlot(x);
             return (x.Slot.Tensor, false);
         }
 
@@ -169,7 +175,7 @@ public sealed class Graph
             // Another variable still reads this memory: take a copy before adding to it.
             GradientSlot shared = x.Slot;
             shared.Readers--;
-            x.Slot = new GradientSlot(_arena.Allocate(Backend.ActivationType, x.Value.Shape));
+            x.Slot = NewSlot(x);
             Tensor copy = x.Slot.Tensor;
             _backward.Add(() => Backend.Copy(copy, shared.Tensor));
         }
@@ -181,7 +187,8 @@ public sealed class Graph
     internal static void SetGradient(Variable x, Tensor gradient) => x.Slot = new GradientSlot(gradient);
 
     /// <summary>
-    /// Records a backward operator whose one result is the gradient of both terms of a sum, sharing the memory where neither has a gradient yet.
+    /// Records a backward operator whose one result is the gradient of both terms of a sum, sharing the memory where neither has a gradient yet
+    /// and both are of one type. Where they are not, one of them is the residual stream: the operator writes in its type.
     /// </summary>
     internal void BackwardOfSum(Variable x, Variable? residual, Action<Tensor, bool> record)
     {
@@ -201,6 +208,23 @@ public sealed class Graph
             (Tensor twice, bool accumulate) = GradientOf(x);
             record(twice, accumulate);
             record(twice, true);
+        }
+        else if (GradientType(x) != GradientType(residual!))
+        {
+            (Variable stream, Variable narrow) = GradientType(x) == Backend.StreamType ? (x, residual!) : (residual!, x);
+            if (stream.Slot is null)
+            {
+                (Tensor first, _) = GradientOf(stream);
+                record(first, false);
+                PassGradient(narrow, first);
+            }
+            else
+            {
+                Tensor sum = _arena.Allocate(Backend.StreamType, x.Value.Shape);
+                record(sum, false);
+                AddTo(stream, sum);
+                PassGradient(narrow, sum);
+            }
         }
         else if (x.Slot is null && residual!.Slot is null)
         {
@@ -235,6 +259,11 @@ public sealed class Graph
         (Tensor dx, bool accumulate) = GradientOf(x);
         _backward.Add(accumulate ? () => Backend.Add(dx, gradient) : () => Backend.Copy(dx, gradient));
     }
+
+    /// <summary>Gradients are of the activation type, those of the residual stream of its own.</summary>
+    private ElementType GradientType(Variable x) => x.Value.Type == Backend.StreamType ? Backend.StreamType : Backend.ActivationType;
+
+    private GradientSlot NewSlot(Variable x) => new(_arena.Allocate(GradientType(x), x.Value.Shape));
 
     private void AddTo(Variable x, Tensor contribution)
     {

@@ -74,8 +74,8 @@ public static partial class Ops
         bool trains = key.Trains || value.Trains || valueBias.Trains;
         Variable context = graph.Result(q.NeedsGradient || x.NeedsGradient || trains, batch, queries, q.Value.Columns);
         PromptAttentionState saved = new(
-            graph.Save(batch, queries, heads * visual), graph.Save(batch, heads, queries, tokens),
-            graph.Save(batch, queries, heads * visual), graph.Save(batch, queries, heads));
+            graph.SaveStatistics(batch, queries, heads * visual), graph.SaveStatistics(batch, heads, queries, tokens),
+            graph.SaveStatistics(batch, queries, heads * visual), graph.SaveStatistics(batch, queries, heads));
         Dropout? dropout = graph.NewDropout(dropoutRate);
         graph.Forward(() => backend.PromptAttentionForward(saved, context.Value, q.Value, x.Value, key, value, valueBias, heads, dropout));
 
@@ -97,7 +97,7 @@ public static partial class Ops
         Variable context = graph.Result(needsGradient, q.Shape);
         AttentionOptions full = options with { Dropout = graph.NewDropout(dropoutRate) };
         Tensor? saved = context.NeedsGradient
-            ? graph.Save(backend.AttentionSavedElements(q.Extent(0), options.Heads, q.Extent(1), k.Extent(1)))
+            ? graph.SaveStatistics(backend.AttentionSavedElements(q.Extent(0), options.Heads, q.Extent(1), k.Extent(1)))
             : null;
         graph.Forward(() => backend.AttentionForward(context.Value, saved, q, k, v, full));
         return (context, saved, full);

@@ -13,7 +13,7 @@ public static partial class Ops
     /// <param name="bias">(out); or null</param>
     /// <param name="activation">The activation.</param>
     /// <param name="residual">(..., out); or null</param>
-    /// <returns>(..., out)</returns>
+    /// <returns>(..., out), of the residual's type where there is one: the product goes into the residual stream</returns>
     /// <exception cref="ArgumentException">The bias trains and the weight does not.</exception>
     public static Variable Linear(
         this Graph graph, Variable x, ParameterBlock weight, ParameterBlock? bias, Activation activation = Activation.None, Variable? residual = null)
@@ -27,7 +27,8 @@ public static partial class Ops
         int[] shape = [.. x.Value.Shape];
         shape[^1] = weight.Value.Extent(0);
         bool passes = residual is { NeedsGradient: true };
-        Variable y = graph.Result(x.NeedsGradient || weight.Trains || bias is { Trains: true } || passes, shape);
+        ElementType type = residual?.Value.Type ?? graph.Backend.ActivationType;
+        Variable y = graph.Result(type, x.NeedsGradient || weight.Trains || bias is { Trains: true } || passes, shape);
         Tensor? pre = y.NeedsGradient && activation != Activation.None ? graph.Save(shape) : null;
         graph.Forward(() => backend.LinearForward(y.Value, pre, x.Value, weight, bias, activation, residual?.Value));
 

@@ -60,6 +60,6 @@ public static partial class Ops
             }
         }
 
-        return (graph.Save(1), gradient);
+        return (graph.SaveStatistics(1), gradient);
     }
 }

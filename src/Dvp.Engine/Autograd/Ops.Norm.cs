@@ -23,7 +23,8 @@ public static partial class Ops
         Backend backend = graph.Backend;
         Variable y = graph.Result(x.NeedsGradient || residual is { NeedsGradient: true } || gamma.Trains, x.Value.Shape);
         NormState saved = new(
-            residual is null ? x.Value : graph.Save(x.Value.Shape), graph.Save(x.Value.Rows), graph.Save(x.Value.Rows));
+            residual is null ? x.Value : graph.Allocate(Sum(x, residual), x.Value.Shape),
+            graph.SaveStatistics(x.Value.Rows), graph.SaveStatistics(x.Value.Rows));
         graph.Forward(() => backend.LayerNormForward(saved, y.Value, x.Value, residual?.Value, gamma, beta, epsilon));
 
         graph.OnBackward(y, () =>
@@ -50,7 +51,7 @@ public static partial class Ops
     {
         Backend backend = graph.Backend;
         Variable y = graph.Result(x.NeedsGradient || gamma.Trains, x.Value.Shape);
-        NormState saved = new(x.Value, null, graph.Save(x.Value.Rows));
+        NormState saved = new(x.Value, null, graph.SaveStatistics(x.Value.Rows));
         graph.Forward(() => backend.RmsNormForward(saved, y.Value, x.Value, null, gamma, epsilon));
 
         graph.OnBackward(y, () =>
@@ -71,11 +72,29 @@ public static partial class Ops
         return y;
     }
 
-    /// <summary>y = x + z, the residual stream of pre-norm models.</summary>
+    /// <summary>
+    /// x as a residual stream, to which the layers of a pre-norm model add: x itself where activations are that wide, else a copy in
+    /// <see cref="Backend.StreamType"/>.
+    /// </summary>
+    public static Variable Stream(this Graph graph, Variable x)
+    {
+        Backend backend = graph.Backend;
+        if (x.Value.Type == backend.StreamType)
+        {
+            return x;
+        }
+
+        Variable y = graph.Result(backend.StreamType, x.NeedsGradient, x.Value.Shape);
+        graph.Forward(() => backend.Copy(y.Value, x.Value));
+        graph.OnBackward(y, () => graph.PassGradient(x, y.Gradient!));
+        return y;
+    }
+
+    /// <summary>y = x + z, of the type of the residual stream where one of them is it.</summary>
     public static Variable Add(this Graph graph, Variable x, Variable z)
     {
         Backend backend = graph.Backend;
-        Variable y = graph.Result(x.NeedsGradient || z.NeedsGradient, x.Value.Shape);
+        Variable y = graph.Result(Sum(x, z), x.NeedsGradient || z.NeedsGradient, x.Value.Shape);
         graph.Forward(() =>
         {
             backend.Copy(y.Value, x.Value);
@@ -95,6 +114,9 @@ public static partial class Ops
         return y;
     }
 
+    /// <summary>Type of a sum: a wider term is the residual stream and stays one.</summary>
+    private static ElementType Sum(Variable x, Variable z) => x.Value.Type.Size() >= z.Value.Type.Size() ? x.Value.Type : z.Value.Type;
+
     /// <summary>y = dropout(x) at a new site of the graph's stream; x itself when the graph drops nothing.</summary>
     public static Variable Dropout(this Graph graph, Variable x, float rate)
     {
@@ -104,7 +126,7 @@ public static partial class Ops
         }
 
         Backend backend = graph.Backend;
-        Variable y = graph.Result(x.NeedsGradient, x.Value.Shape);
+        Variable y = graph.Result(x.Value.Type, x.NeedsGradient, x.Value.Shape);
         graph.Forward(() => backend.DropoutApply(y.Value, x.Value, dropout, accumulate: false));
         graph.OnBackward(y, () =>
         {

@@ -35,11 +35,17 @@ public static partial class Ops
     /// <param name="prompt">(B, P, C)</param>
     /// <param name="text">(B, T, C)</param>
     /// <param name="types">(2, C); or null</param>
-    /// <returns>(B, P + T, C)</returns>
+    /// <returns>(B, P + T, C), a residual stream where the text is one</returns>
     public static Variable InsertPrompt(this Graph graph, Variable prompt, Variable text, ParameterBlock? types)
     {
         Backend backend = graph.Backend;
+        if (text.Value.Type == backend.StreamType)
+        {
+            prompt = graph.Stream(prompt);
+        }
+
         Variable y = graph.Result(
+            text.Value.Type,
             prompt.NeedsGradient || text.NeedsGradient || types is { Trains: true },
             text.Value.Extent(0), prompt.Value.Extent(1) + text.Value.Extent(1), text.Value.Columns);
         graph.Forward(() => backend.InsertPromptForward(y.Value, prompt.Value, text.Value, types));
@@ -49,7 +55,7 @@ public static partial class Ops
             // Where the types alone train, scratch for the prompt tells the operator how many tokens are prompts.
             Tensor? dprompt = prompt.NeedsGradient ? graph.FirstGradientOf(prompt)
                 : text.NeedsGradient ? null
-                : graph.Save(prompt.Value.Shape);
+                : graph.Allocate(prompt.Value.Type, prompt.Value.Shape);
             (Tensor? dtext, bool accumulate) = text.NeedsGradient ? graph.GradientOf(text) : (null, false);
             graph.Trains(types);
             graph.BackwardStep(() => backend.InsertPromptBackward(dprompt, dtext, types?.Gradient, y.Gradient!, accumulate));
@@ -172,6 +178,10 @@ public static partial class Ops
         int[] shape = [.. x.Value.Shape];
         shape[0] = batch;
         Variable y = graph.Result(x.NeedsGradient, shape);
+        if (x.Value.Type != y.Value.Type)
+        {
+            throw new ArgumentException($"A residual stream {x.Value} is not spread over examples; do so with what goes into it.", nameof(x));
+        }
 
         // The look-up of an embedding, with items in place of words.
         ParameterBlock table = new(x.Value.Reshape(items, size), gradient: null);
@@ -181,16 +191,26 @@ public static partial class Ops
         graph.OnBackward(y, () =>
         {
             (Tensor dx, bool accumulate) = graph.GradientOf(x);
-            Tensor sums = dx.Reshape(items, size);
+            bool direct = dx.Type == backend.AccumulationType; // sums are made in it
+            Tensor sums = direct ? dx.Reshape(items, size) : graph.SaveStatistics(items, size);
+            Tensor result = dx.Reshape(items, size);
             Tensor dy = y.Gradient!.Reshape(batch, 1, size);
             graph.BackwardStep(() =>
             {
-                if (!accumulate)
+                if (!direct || !accumulate)
                 {
-                    backend.Fill(dx, 0);
+                    backend.Fill(sums, 0);
                 }
 
                 backend.EmbeddingBackward(sums, null, null, dy, ids, null, paddingIndex: -1);
+                if (!direct && accumulate)
+                {
+                    backend.Add(result, sums);
+                }
+                else if (!direct)
+                {
+                    backend.Copy(result, sums);
+                }
             });
         });
         return y;

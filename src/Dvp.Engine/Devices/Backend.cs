@@ -18,8 +18,20 @@ public abstract partial class Backend : IDisposable
     /// <summary>What the device is, as reports print it.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Element type of activations and of trainable parameters.</summary>
+    /// <summary>Element type of activations and of frozen parameters.</summary>
     public abstract ElementType ActivationType { get; }
+
+    /// <summary>
+    /// Element type of everything that is summed up or kept over many steps: parameters that train, their gradients and moments, the
+    /// statistics that norms and attentions keep for their backward pass, loss and norm. F32 whatever the activations are (F64 beside F64).
+    /// </summary>
+    public virtual ElementType AccumulationType => ActivationType == ElementType.F64 ? ElementType.F64 : ElementType.F32;
+
+    /// <summary>
+    /// Element type of the residual stream of pre-norm models, to which every layer adds: the accumulation type, since sums of many
+    /// layers do not fit 16 bits. The stream enters norms, residual terms and element by element operators only.
+    /// </summary>
+    public ElementType StreamType => AccumulationType;
 
     /// <summary>Copies, operators and bytes so far: the proof of what ran where.</summary>
     public DeviceCounters Counters { get; } = new();
@@ -44,6 +56,14 @@ public abstract partial class Backend : IDisposable
 
     /// <summary>Waits for all queued operators.</summary>
     public abstract void Synchronize();
+
+    /// <summary>
+    /// Work that will run many times on the same memory. A device may record it at one of its first runs and replay it from then on, so
+    /// the action only calls operators: it copies nothing between host and device, and what changes from run to run (inputs, rates,
+    /// dropout state) is read from device memory.
+    /// </summary>
+    /// <param name="work">Calls the operators; not called by this method.</param>
+    public virtual RecordedWork Record(Action work) => new RepeatedWork(work);
 
     /// <summary>y = value</summary>
     public abstract void Fill(Tensor y, float value);
@@ -270,10 +290,19 @@ public abstract partial class Backend : IDisposable
     public abstract void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients);
 
     /// <summary>One AdamW step over all active parameters. The caller notes the change with <see cref="ParameterBlock.Touch"/>.</summary>
+    /// <remarks>
+    /// Rate, counts, norm and loss are read on the device, so that a recorded step can be replayed. Where norm or loss is given and no
+    /// finite number, nothing changes, the counts neither. A device may keep tables by the identity of the list: once passed, the list
+    /// and what its entries say stay as they are.
+    /// </remarks>
     /// <param name="parameters">The tensors; inactive ones are skipped.</param>
     /// <param name="options">Hyper-parameters.</param>
-    /// <param name="norm">(1) the gradients' global norm, read on the device when options.MaxNorm is not 0; or null</param>
-    public abstract void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm);
+    /// <param name="rate">F32 (1) the base learning rate of this step</param>
+    /// <param name="updateCounts">I32 (parameters) updates of each tensor so far; the operator adds 1 to those of active tensors, then reads them</param>
+    /// <param name="norm">(1) the gradients' global norm, for options.MaxNorm; null when that is 0</param>
+    /// <param name="loss">(1) the loss of the step; or null</param>
+    public abstract void AdamW(
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss);
 
     /// <inheritdoc/>
     public void Dispose()

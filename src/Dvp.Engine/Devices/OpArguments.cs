@@ -16,8 +16,8 @@ public sealed record Dropout(float Rate, int Site, Tensor? State, Tensor? KeepMa
 
 /// <summary>What a normalisation keeps for its backward pass.</summary>
 /// <param name="Sum">(N, C) the normalised sum x + residual; the input itself where there is no residual.</param>
-/// <param name="Mean">(N) in the activation type of the device; null for RMS norm.</param>
-/// <param name="Rstd">(N) 1 / sqrt(variance + eps), for RMS norm 1 / sqrt(mean square + eps).</param>
+/// <param name="Mean">(N) in the accumulation type of the device; null for RMS norm.</param>
+/// <param name="Rstd">(N) 1 / sqrt(variance + eps), for RMS norm 1 / sqrt(mean square + eps); in the accumulation type.</param>
 public sealed record NormState(Tensor Sum, Tensor? Mean, Tensor Rstd);
 
 /// <summary>Shape, masks and dropout of an attention.</summary>
@@ -40,7 +40,7 @@ public sealed record AttentionOptions(
     Tensor? Bias = null,
     Dropout? Dropout = null);
 
-/// <summary>What absorbed prompt attention keeps for its backward pass; see <see cref="Backend.PromptAttentionForward"/>.</summary>
+/// <summary>What absorbed prompt attention keeps for its backward pass, in the accumulation type; see <see cref="Backend.PromptAttentionForward"/>.</summary>
 /// <param name="Absorbed">u (B, P, H V): the query through the key projection.</param>
 /// <param name="Probabilities">p (B, H, P, N) before dropout.</param>
 /// <param name="Condensed">z (B, P, H V): visual tokens summed with the (dropped) probabilities.</param>
@@ -68,15 +68,11 @@ public sealed class AdamWParameter
     /// <summary>Weight decay.</summary>
     public float Decay { get; init; }
 
-    /// <summary>This step's update count t (1 for the first), of this very tensor.</summary>
-    public int UpdateCount { get; set; }
-
     /// <summary>Whether this step updates the tensor; a tensor without a gradient is skipped.</summary>
-    public bool Active { get; set; } = true;
+    public bool Active { get; init; } = true;
 }
 
 /// <summary>Hyper-parameters of AdamW.</summary>
-/// <param name="Rate">Base learning rate of this step.</param>
 /// <param name="Beta1">Decay of the first moment.</param>
 /// <param name="Beta2">Decay of the second moment.</param>
 /// <param name="Epsilon">Added to the root of the second moment.</param>
@@ -85,4 +81,4 @@ public sealed class AdamWParameter
 /// true (PyTorch's order): decay first, epsilon inside the bias correction.
 /// </param>
 /// <param name="MaxNorm">Gradients are scaled by min(1, MaxNorm / (norm + 1e-6)); 0 for no clipping.</param>
-public readonly record struct AdamWOptions(float Rate, float Beta1, float Beta2, float Epsilon, bool DecoupledFirst, float MaxNorm);
+public readonly record struct AdamWOptions(float Beta1, float Beta2, float Epsilon, bool DecoupledFirst, float MaxNorm);

@@ -49,7 +49,10 @@ public sealed class ParameterBuilder
     /// <summary>Whether training changes the parameter of a full name.</summary>
     public Func<string, bool> Trains { get; }
 
-    /// <summary>Type in which frozen matrices are kept: F32, or a 16-bit type for half the memory traffic.</summary>
+    /// <summary>
+    /// Type in which frozen matrices are kept by a device with f32 activations: F32, or a 16-bit type for half the memory traffic. Other
+    /// devices keep them in their activation type. What trains is in the accumulation type always.
+    /// </summary>
     public ElementType FrozenMatrixType { get; init; } = ElementType.F32;
 
     /// <summary>Whether a parameter without a value is missing even where initial values are known: a whole checkpoint is expected.</summary>
@@ -65,7 +68,7 @@ public sealed class ParameterBuilder
     /// <summary>A matrix (rows, columns); weights are (out, in).</summary>
     public ParameterBlock Matrix(string name, int rows, int columns, Initializer? initial = null) => Make([name], [rows, columns], initial);
 
-    /// <summary>A matrix that is looked up or read element by element, never multiplied: kept in the activation type.</summary>
+    /// <summary>A matrix that is looked up or read element by element, never multiplied: kept in the activation type while frozen.</summary>
     public ParameterBlock Table(string name, int rows, int columns, Initializer? initial = null) =>
         Make([name], [rows, columns], initial, Set.Backend.ActivationType);
 
@@ -100,7 +103,9 @@ public sealed class ParameterBuilder
         }
 
         Backend backend = Set.Backend;
-        ElementType stored = trains || backend.ActivationType != ElementType.F32 ? backend.ActivationType : type ?? FrozenMatrixType;
+        ElementType stored = trains ? backend.AccumulationType
+            : backend.ActivationType != ElementType.F32 ? backend.ActivationType
+            : type ?? FrozenMatrixType;
         ParameterBlock block = Set.Add(full, shape, trains, stored);
         int count = 1;
         foreach (int extent in shape)

@@ -12,6 +12,7 @@ public sealed class ParameterSet : IDisposable
     private readonly Arena _frozen;
     private readonly Arena _trained;
     private readonly Arena _gradients;
+    private Tensor[]? _gradientRuns;
 
     /// <summary>Makes an empty set on a device.</summary>
     public ParameterSet(Backend backend)
@@ -45,12 +46,10 @@ public sealed class ParameterSet : IDisposable
     /// <summary>Sets all gradients to zero.</summary>
     public void ZeroGradients()
     {
-        foreach (ParameterBlock block in _blocks)
+        _gradientRuns ??= GradientRuns();
+        foreach (Tensor run in _gradientRuns)
         {
-            if (block.Gradient is { } gradient)
-            {
-                Backend.Fill(gradient, 0);
-            }
+            Backend.Fill(run, 0);
         }
     }
 
@@ -85,9 +84,10 @@ public sealed class ParameterSet : IDisposable
         int[] whole = shapeOfEach.ToArray();
         whole[0] *= names.Length;
         Tensor value = (trains ? _trained : _frozen).Allocate(type, whole);
-        Tensor? gradient = trains ? _gradients.Allocate(Backend.ActivationType, whole) : null;
+        Tensor? gradient = trains ? _gradients.Allocate(Backend.AccumulationType, whole) : null;
         ParameterBlock block = new(value, gradient);
         _blocks.Add(block);
+        _gradientRuns = null;
         for (int i = 0; i < names.Length; i++)
         {
             Parameter parameter = names.Length == 1
@@ -110,6 +110,28 @@ public sealed class ParameterSet : IDisposable
         ParameterBlock view = new(block.Value.Reshape(rows, columns), null);
         _blocks.Add(view);
         return view;
+    }
+
+    /// <summary>Gradients that lie one after another, with the gaps between them, as few vectors: one fill each.</summary>
+    private Tensor[] GradientRuns()
+    {
+        List<Tensor> runs = [];
+        int size = Backend.AccumulationType.Size();
+        foreach (Tensor gradient in _blocks.Select(b => b.Gradient).OfType<Tensor>())
+        {
+            long end = gradient.ByteOffset + (gradient.Count * size);
+            if (runs.Count > 0 && ReferenceEquals(runs[^1].Buffer, gradient.Buffer) && end - runs[^1].ByteOffset < int.MaxValue)
+            {
+                Tensor run = runs[^1];
+                runs[^1] = new Tensor(run.Buffer, run.ByteOffset, run.Type, [(int)((end - run.ByteOffset) / size)]);
+            }
+            else
+            {
+                runs.Add(new Tensor(gradient.Buffer, gradient.ByteOffset, gradient.Type, [checked((int)gradient.Count)]));
+            }
+        }
+
+        return [.. runs];
     }
 
     private static Tensor Part(Tensor whole, int index, ReadOnlySpan<int> shape) => shape.Length == 1

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Nn;
 using Dvp.Engine.Tensors;
@@ -36,102 +37,211 @@ public sealed record AdamWSettings
     public MissingGradient MissingGradient { get; init; }
 }
 
+/// <summary>The update of the parameters that one kind of step trains: what a device is told, fixed so that it can be recorded.</summary>
+public sealed class AdamWPlan
+{
+    internal AdamWPlan(AdamWParameter[] entries)
+    {
+        Entries = entries;
+        Gradients = [.. entries.Where(e => e.Active).Select(e => e.Gradient)];
+    }
+
+    /// <summary>All parameters; the active ones are updated.</summary>
+    internal AdamWParameter[] Entries { get; }
+
+    /// <summary>Gradients of the active parameters.</summary>
+    internal Tensor[] Gradients { get; }
+}
+
 /// <summary>
 /// AdamW over every trainable parameter of a set, in one multi-tensor step. Every tensor counts its own updates (Loshchilov and Hutter 2019,
 /// in the arithmetic that <see cref="AdamWOptions"/> states).
 /// </summary>
+/// <remarks>
+/// A step is three parts, so that a device can record the middle one: <see cref="SetRate"/> copies the rate to the device,
+/// <see cref="Update"/> calls the operators, <see cref="NoteUpdate"/> notes what changed. Update counts live on the device, where a step whose
+/// loss or norm is no number leaves them as they are.
+/// </remarks>
 public sealed class AdamWOptimizer : IDisposable
 {
     private readonly ParameterSet _set;
     private readonly AdamWSettings _settings;
-    private readonly Arena _moments;
+    private readonly Arena _state;
     private readonly Parameter[] _parameters;
     private readonly AdamWParameter[] _entries;
-    private readonly int[] _updates;
-    private readonly List<Tensor> _active = [];
+    private readonly Tensor _rate;
+    private readonly Tensor _counts;
+    private readonly float[] _hostRate = new float[1];
+    private readonly bool[] _updated;
+    private readonly Dictionary<string, AdamWPlan> _plans = new(StringComparer.Ordinal);
+    private readonly AdamWOptions _options;
 
-    /// <summary>Makes zero moments for every trainable parameter.</summary>
+    /// <summary>Makes the moments of every trainable parameter, all zero.</summary>
     /// <param name="set">The parameters.</param>
-    /// <param name="settings">Hyper-parameters.</param>
-    /// <param name="group">Learning-rate multiplier and weight decay of a parameter's name.</param>
-    public AdamWOptimizer(ParameterSet set, AdamWSettings settings, Func<string, (float RateMultiplier, float Decay)> group)
+    /// <param name="settings">Arithmetic.</param>
+    /// <param name="group">Factor on the rate, and weight decay, of a parameter's name.</param>
+    /// <param name="norm">(1) where the gradients' norm goes; null for memory of the optimiser's own</param>
+    public AdamWOptimizer(
+        ParameterSet set, AdamWSettings settings, Func<string, (float RateMultiplier, float Decay)> group, Tensor? norm = null)
     {
         _set = set;
         _settings = settings;
-        _moments = new Arena(set.Backend, 1L << 20);
+        _state = new Arena(set.Backend, 1L << 20);
         _parameters = [.. set.Trained];
-        _updates = new int[_parameters.Length];
+        _updated = new bool[_parameters.Length];
         _entries = new AdamWParameter[_parameters.Length];
         for (int i = 0; i < _parameters.Length; i++)
         {
             Parameter p = _parameters[i];
             (float multiplier, float decay) = group(p.Name);
-            _entries[i] = new AdamWParameter
-            {
-                Value = p.Value,
-                Gradient = p.Gradient!,
-                FirstMoment = Zero(p),
-                SecondMoment = Zero(p),
-                RateMultiplier = multiplier,
-                Decay = decay,
-            };
+            _entries[i] = Entry(p.Value, p.Gradient!, Zero(p), Zero(p), multiplier, decay, active: true);
         }
 
-        Norm = _moments.Allocate(set.Backend.ActivationType, 1);
+        Norm = norm ?? _state.Allocate(set.Backend.AccumulationType, 1);
+        _rate = _state.Allocate(ElementType.F32, 1);
+        _counts = _state.Allocate(ElementType.I32, _parameters.Length);
+        _options = new AdamWOptions(settings.Beta1, settings.Beta2, settings.Epsilon, settings.DecoupledFirst, settings.MaxNorm);
     }
 
     /// <summary>(1) the global norm of the last step's gradients before clipping; written only when clipping is on.</summary>
     public Tensor Norm { get; }
 
     /// <summary>Bytes of the moments.</summary>
-    public long StateBytes => _moments.CapacityBytes;
+    public long StateBytes => _state.CapacityBytes;
 
     /// <summary>The parameters in the order of their states.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
 
-    /// <summary>Updates every parameter that got a gradient.</summary>
+    /// <summary>
+    /// The update after a backward pass. The same plan comes back for the same parameters; where missing gradients count as zeros it grows
+    /// with the parameters that were ever updated.
+    /// </summary>
+    /// <param name="trained">Blocks that the step's backward pass gave a gradient; null for all.</param>
+    public AdamWPlan Plan(IReadOnlySet<ParameterBlock>? trained)
+    {
+        string key = string.Create(_parameters.Length, (this, trained), static (flags, of) =>
+        {
+            for (int i = 0; i < flags.Length; i++)
+            {
+                flags[i] = of.Item1.IsActive(i, of.trained) ? '1' : '0';
+            }
+        });
+        if (!_plans.TryGetValue(key, out AdamWPlan? plan))
+        {
+            plan = new AdamWPlan([.. _entries.Select((e, i) => Entry(
+                e.Value, e.Gradient, e.FirstMoment, e.SecondMoment, e.RateMultiplier, e.Decay, key[i] == '1'))]);
+            _plans.Add(key, plan);
+        }
+
+        return plan;
+    }
+
+    /// <summary>Whether a plan still is what <see cref="Plan"/> would give.</summary>
+    public bool IsCurrent(AdamWPlan plan)
+    {
+        if (_settings.MissingGradient == MissingGradient.Zeroed)
+        {
+            for (int i = 0; i < _updated.Length; i++)
+            {
+                if (_updated[i] && !plan.Entries[i].Active)
+                {
+                    return false;
+                }
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Sets the base learning rate of the updates that follow.</summary>
+    public void SetRate(float rate)
+    {
+        _hostRate[0] = rate;
+        _set.Backend.Upload(_rate, _hostRate);
+    }
+
+    /// <summary>Updates the active parameters of a plan: operators only, to be recorded.</summary>
+    /// <param name="plan">Which parameters.</param>
+    /// <param name="loss">(1) the loss of the step, which updates nothing when it is no number; or null</param>
+    public void Update(AdamWPlan plan, Tensor? loss)
+    {
+        Backend backend = _set.Backend;
+        if (_settings.MaxNorm > 0)
+        {
+            backend.GlobalNorm(Norm, plan.Gradients);
+        }
+
+        backend.AdamW(plan.Entries, _options, _rate, _counts, _settings.MaxNorm > 0 ? Norm : null, loss);
+    }
+
+    /// <summary>Notes that an update of this plan has changed its parameters.</summary>
+    public void NoteUpdate(AdamWPlan plan)
+    {
+        for (int i = 0; i < _parameters.Length; i++)
+        {
+            if (plan.Entries[i].Active)
+            {
+                _updated[i] = true;
+                _parameters[i].Block.Touch();
+            }
+        }
+    }
+
+    /// <summary>A whole step: rate, update, note.</summary>
     /// <param name="rate">Base learning rate of this step.</param>
     /// <param name="trained">Blocks that the step's backward pass gave a gradient; null for all.</param>
     public void Step(float rate, IReadOnlySet<ParameterBlock>? trained)
     {
-        _active.Clear();
-        for (int i = 0; i < _entries.Length; i++)
-        {
-            AdamWParameter entry = _entries[i];
-            bool reached = trained is null || trained.Contains(_parameters[i].Block);
-            entry.Active = reached || (_settings.MissingGradient == MissingGradient.Zeroed && _updates[i] > 0);
-            if (entry.Active)
-            {
-                entry.UpdateCount = ++_updates[i];
-                _active.Add(entry.Gradient);
-                _parameters[i].Block.Touch();
-            }
-        }
-
-        Backend backend = _set.Backend;
-        if (_settings.MaxNorm > 0)
-        {
-            backend.GlobalNorm(Norm, _active);
-        }
-
-        AdamWOptions options = new(
-            rate, _settings.Beta1, _settings.Beta2, _settings.Epsilon, _settings.DecoupledFirst, _settings.MaxNorm);
-        backend.AdamW(_entries, options, _settings.MaxNorm > 0 ? Norm : null);
+        AdamWPlan plan = Plan(trained);
+        SetRate(rate);
+        Update(plan, loss: null);
+        NoteUpdate(plan);
     }
 
-    /// <summary>The state of a parameter, for a checkpoint.</summary>
-    public (Tensor FirstMoment, Tensor SecondMoment, int Updates) State(int index) =>
-        (_entries[index].FirstMoment, _entries[index].SecondMoment, _updates[index]);
+    /// <summary>The moments of a parameter, for a checkpoint.</summary>
+    public (Tensor FirstMoment, Tensor SecondMoment) Moments(int index) => (_entries[index].FirstMoment, _entries[index].SecondMoment);
 
-    /// <summary>Sets the update count of a parameter from a checkpoint; the moments are uploaded to the tensors of <see cref="State"/>.</summary>
-    public void RestoreUpdates(int index, int updates) => _updates[index] = updates;
+    /// <summary>Updates of each parameter so far, for a checkpoint.</summary>
+    public int[] UpdateCounts()
+    {
+        int[] counts = new int[_parameters.Length];
+        _set.Backend.DownloadBytes(MemoryMarshal.AsBytes(counts.AsSpan()), _counts);
+        return counts;
+    }
+
+    /// <summary>Sets the update counts from a checkpoint; the moments are uploaded to the tensors of <see cref="Moments"/>.</summary>
+    public void RestoreUpdateCounts(ReadOnlySpan<int> counts)
+    {
+        _set.Backend.Upload(_counts, counts);
+        for (int i = 0; i < counts.Length; i++)
+        {
+            _updated[i] = counts[i] > 0;
+        }
+    }
 
     /// <inheritdoc/>
-    public void Dispose() => _moments.Dispose();
+    public void Dispose() => _state.Dispose();
+
+    private bool IsActive(int index, IReadOnlySet<ParameterBlock>? trained) =>
+        trained is null
+        || trained.Contains(_parameters[index].Block)
+        || (_settings.MissingGradient == MissingGradient.Zeroed && _updated[index]);
+
+    private static AdamWParameter Entry(
+        Tensor value, Tensor gradient, Tensor first, Tensor second, float multiplier, float decay, bool active) => new()
+        {
+            Value = value,
+            Gradient = gradient,
+            FirstMoment = first,
+            SecondMoment = second,
+            RateMultiplier = multiplier,
+            Decay = decay,
+            Active = active,
+        };
 
     private Tensor Zero(Parameter parameter)
     {
-        Tensor tensor = _moments.Allocate(_set.Backend.ActivationType, parameter.Value.Shape);
+        Tensor tensor = _state.Allocate(_set.Backend.AccumulationType, parameter.Value.Shape);
         _set.Backend.Fill(tensor, 0);
         return tensor;
     }

@@ -59,7 +59,7 @@ public sealed class ClipVisionModel
         Variable patches = graph.Linear(graph.Patches(pixels, Config.PatchSize), _patches, null);
         Variable h = graph.VisionTokens(patches, _class, _positions);
         states?.Add("embeddings", h);
-        h = graph.LayerNorm(h, null, _preGamma, _preBeta, Config.NormEpsilon);
+        h = graph.Stream(graph.LayerNorm(h, null, _preGamma, _preBeta, Config.NormEpsilon));
         states?.Add("hidden_states.0", h);
         for (int i = 0; i < _blocks.Length; i++)
         {

@@ -16,7 +16,7 @@ public sealed class VisualEncoder : IDisposable
     private readonly ClipVisionModel _model;
     private readonly Arena _arena;
     private readonly Arena[] _layerArenas;
-    private readonly Graph _graph;
+    private readonly RecordedWork? _forward;
     private readonly Variable _pixels;
     private readonly Variable _tokens;
     private readonly float[] _host;
@@ -40,9 +40,10 @@ public sealed class VisualEncoder : IDisposable
             }
 
             Batch = batch;
-            _graph = new Graph(backend, _arena, training: false, layerArenas: _layerArenas);
-            _pixels = _graph.Input(backend.ActivationType, batch, 3, side, side);
-            _tokens = _model.Forward(_graph, _pixels);
+            Graph graph = new(backend, _arena, training: false, layerArenas: _layerArenas);
+            _pixels = graph.Input(backend.ActivationType, batch, 3, side, side);
+            _tokens = _model.Forward(graph, _pixels);
+            _forward = backend.Record(graph.RunForward);
             _host = new float[batch * 3 * side * side];
         }
         catch
@@ -93,7 +94,7 @@ public sealed class VisualEncoder : IDisposable
 
         Preprocessor.Preprocess(paths, _host.AsMemory(0, paths.Count * Preprocessor.OutputLength), Environment.ProcessorCount);
         _backend.Upload(_pixels.Value, _host);
-        _graph.RunForward();
+        _forward!.Run();
         Tensor tokens = new(_tokens.Value.Buffer, _tokens.Value.ByteOffset, _tokens.Value.Type, [paths.Count, Tokens, Channels]);
         _backend.Download(destination[..(int)tokens.Count], tokens);
     }
@@ -101,6 +102,7 @@ public sealed class VisualEncoder : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _forward?.Dispose();
         _arena.Dispose();
         _parameters.Dispose();
         foreach (Arena arena in _layerArenas)

@@ -315,10 +315,11 @@ public sealed partial class TimedBackend
     }
 
     /// <inheritdoc/>
-    public override void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm)
+    public override void AdamW(
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.AdamW(parameters, in options, norm);
+        inner.AdamW(parameters, in options, rate, updateCounts, norm, loss);
         Note(nameof(AdamW), start);
     }
 }

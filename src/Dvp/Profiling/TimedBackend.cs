@@ -31,6 +31,9 @@ public sealed partial class TimedBackend(Backend inner) : Backend
     /// <inheritdoc/>
     public override ElementType ActivationType => inner.ActivationType;
 
+    /// <inheritdoc/>
+    public override ElementType AccumulationType => inner.AccumulationType;
+
     /// <summary>Whether an operator is a product with weights: linear layers and adapters, forward and backward.</summary>
     public static bool IsProduct(string name) =>
         name.StartsWith("Linear", StringComparison.Ordinal) || name.StartsWith("Adapter", StringComparison.Ordinal);

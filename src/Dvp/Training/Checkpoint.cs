@@ -109,13 +109,14 @@ public static class Checkpoint
         for (int i = 0; i < optimizer.Parameters.Count; i++)
         {
             Parameter parameter = optimizer.Parameters[i];
-            (Tensor first, Tensor second, _) = optimizer.State(i);
+            (Tensor first, Tensor second) = optimizer.Moments(i);
             Restore(file, "value." + parameter.Name, parameter.Value, backend);
             Restore(file, "first_moment." + parameter.Name, first, backend);
             Restore(file, "second_moment." + parameter.Name, second, backend);
-            optimizer.RestoreUpdates(i, updates[i]);
             parameter.Block.Touch();
         }
+
+        optimizer.RestoreUpdateCounts([.. updates]);
 
         return state;
     }
@@ -125,7 +126,7 @@ public static class Checkpoint
         for (int i = 0; i < optimizer.Parameters.Count; i++)
         {
             Parameter parameter = optimizer.Parameters[i];
-            (Tensor first, Tensor second, _) = optimizer.State(i);
+            (Tensor first, Tensor second) = optimizer.Moments(i);
             TensorContent value = Content("value." + parameter.Name, parameter.Value, backend, out byte[] bytes);
             yield return parameter.Value.Type != ElementType.F32 || FirstNotFinite(bytes) < 0
                 ? value
@@ -188,9 +189,9 @@ public static class Checkpoint
             WriteCurve(json, "losses", state.Losses);
             WriteCurve(json, "accuracies", state.Accuracies);
             json.WriteStartArray("updates");
-            for (int i = 0; i < optimizer.Parameters.Count; i++)
+            foreach (int count in optimizer.UpdateCounts())
             {
-                json.WriteNumberValue(optimizer.State(i).Updates);
+                json.WriteNumberValue(count);
             }
 
             json.WriteEndArray();

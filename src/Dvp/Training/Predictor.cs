@@ -41,7 +41,7 @@ public sealed class Predictor
             ReadOnlySpan<int> examples = order.AsSpan(start, Math.Min(batch, order.Length - start));
             InferenceStep step = _graphs.Inference(buffers.Shape(examples, batch, share: true), layer);
             buffers.Upload(_graphs.Backend, examples, step.Inputs, _graphs.PromptTokens);
-            step.Graph.RunForward();
+            step.Work.Run();
             _graphs.Backend.Download(rows, step.Outputs.Logits.Value);
             for (int i = 0; i < examples.Length; i++)
             {
@@ -79,7 +79,7 @@ public sealed class Predictor
         BatchBuffers buffers = new(set, _model.Bert.MaximumPositions);
         PrefixStep prefix = _graphs.Prefix(buffers.Shape(examples, examples.Length, share: true));
         buffers.Upload(backend, examples, prefix.Inputs, _graphs.PromptTokens);
-        prefix.Graph.RunForward();
+        prefix.Work.Run();
         float[] logits = new float[examples.Length * set.LabelCount];
         for (int j = 0; j < layers.Length; j++)
         {
@@ -91,7 +91,7 @@ public sealed class Predictor
             }
 
             InferenceStep suffix = _graphs.Suffix(prefix, layers[j]);
-            suffix.Graph.RunForward();
+            suffix.Work.Run();
             backend.Download(logits, suffix.Outputs.Logits.Value);
             double sum = 0;
             for (int i = 0; i < examples.Length; i++)

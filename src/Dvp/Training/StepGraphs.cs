@@ -84,7 +84,8 @@ public sealed class StepGraphs : IDisposable
         {
             Graph graph = new(Backend, _inferenceArena, training: false, layerArenas: _layerArenas);
             StepInputs inputs = Inputs(graph, shape, targets: false);
-            step = new InferenceStep(graph, inputs, Forward(graph, inputs, layer));
+            DvpOutputs outputs = Forward(graph, inputs, layer);
+            step = new InferenceStep(Backend.Record(graph.RunForward), inputs, outputs);
             _inference.Add((shape, layer), step);
         }
 
@@ -106,7 +107,7 @@ public sealed class StepGraphs : IDisposable
                 states[i + 1] = _model.NextLayer(graph, states[i], inputs.TextMask, i);
             }
 
-            step = new PrefixStep(shape, graph, inputs, states);
+            step = new PrefixStep(shape, Backend.Record(graph.RunForward), inputs, states);
             _prefixes.Add(shape, step);
         }
 
@@ -121,7 +122,7 @@ public sealed class StepGraphs : IDisposable
             Graph graph = new(Backend, _inferenceArena, training: false);
             Variable h = PerExample(graph, graph.Constant(prefix.States[layer].Value), prefix.Inputs);
             DvpOutputs outputs = _model.Suffix(graph, h, graph.Constant(prefix.Inputs.Visual!), prefix.Inputs.FullMask!, layer);
-            step = new InferenceStep(graph, prefix.Inputs, outputs);
+            step = new InferenceStep(Backend.Record(graph.RunForward), prefix.Inputs, outputs);
             _suffixes.Add((prefix.Shape, layer), step);
         }
 
@@ -131,6 +132,11 @@ public sealed class StepGraphs : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        foreach (RecordedWork work in _inference.Values.Concat(_suffixes.Values).Select(s => s.Work).Concat(_prefixes.Values.Select(p => p.Work)))
+        {
+            work.Dispose();
+        }
+
         foreach (Arena arena in (Arena[])[_trainingArena, _inferenceArena, _prefixArena, .. _layerArenas, _state])
         {
             arena.Dispose();
@@ -176,14 +182,14 @@ public sealed class StepGraphs : IDisposable
 public sealed record TrainingStep(Graph Graph, StepInputs Inputs, Tensor Loss);
 
 /// <summary>A recorded forward pass.</summary>
-/// <param name="Graph">Forward.</param>
+/// <param name="Work">Forward.</param>
 /// <param name="Inputs">To be filled before each run.</param>
 /// <param name="Outputs">Logits and attention after the run.</param>
-public sealed record InferenceStep(Graph Graph, StepInputs Inputs, DvpOutputs Outputs);
+public sealed record InferenceStep(RecordedWork Work, StepInputs Inputs, DvpOutputs Outputs);
 
 /// <summary>A recorded text prefix.</summary>
 /// <param name="Shape">Sizes.</param>
-/// <param name="Graph">Forward.</param>
+/// <param name="Work">Forward.</param>
 /// <param name="Inputs">To be filled before each run; the arms read masks and visual tokens from here.</param>
 /// <param name="States">(D, T, C) at depth 0, 1, ... after the run.</param>
-public sealed record PrefixStep(StepShape Shape, Graph Graph, StepInputs Inputs, IReadOnlyList<Variable> States);
+public sealed record PrefixStep(StepShape Shape, RecordedWork Work, StepInputs Inputs, IReadOnlyList<Variable> States);

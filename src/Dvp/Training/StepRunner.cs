@@ -7,8 +7,8 @@ using Dvp.Prompting;
 namespace Dvp.Training;
 
 /// <summary>
-/// Optimiser steps of one model on one set: uploads a batch, replays the recorded step of its shape, updates. A step of a shape that came
-/// up before allocates nothing.
+/// Optimiser steps of one model on one set: uploads a batch, runs the recorded step of its shape (gradients to zero, forward, backward,
+/// clipping and AdamW are one piece of work), reads the loss. A step of a shape that came up before allocates nothing.
 /// </summary>
 public sealed class StepRunner : IDisposable
 {
@@ -17,8 +17,14 @@ public sealed class StepRunner : IDisposable
     private readonly LearningRateSchedule _schedule;
     private readonly BatchPlan _plan;
     private readonly BatchBuffers _buffers;
+    private readonly Arena _state;
+    private readonly Tensor _results;
+    private readonly Tensor _stepLoss;
+    private readonly Dictionary<TrainingStep, StepWork> _works = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<AdamWPlan, RecordedWork> _updates = [];
+    private readonly RecordedWork _begin;
     private readonly int[] _dropoutState = new int[4];
-    private readonly float[] _loss = new float[1];
+    private readonly float[] _host = new float[2];
 
     /// <summary>Prepares to train.</summary>
     /// <param name="model">The model.</param>
@@ -33,12 +39,17 @@ public sealed class StepRunner : IDisposable
         _schedule = settings.Schedule();
         _plan = new BatchPlan(set, settings.Batch, settings.Seed);
         _buffers = new BatchBuffers(set, model.Bert.MaximumPositions);
-        Graphs = new StepGraphs(model, parameters.Backend, set.Features.Tokens);
+        Backend backend = parameters.Backend;
+        _state = new Arena(backend, 4096);
+        _results = _state.Allocate(backend.AccumulationType, 2); // loss and norm, read in one copy
+        _stepLoss = _results.SliceColumns(0, 1);
+        _begin = backend.Record(Begin);
+        Graphs = new StepGraphs(model, backend, set.Features.Tokens);
         Optimizer = new AdamWOptimizer(parameters, settings.AdamW with { MaxNorm = settings.MaxNorm }, name =>
         {
             ParameterGroup group = groups.Of(name, parameters[name].Value.Shape.Length);
             return (group.RateMultiplier, group.Decay);
-        });
+        }, norm: _results.SliceColumns(1, 1));
     }
 
     /// <summary>The recorded steps.</summary>
@@ -53,34 +64,42 @@ public sealed class StepRunner : IDisposable
     /// <summary>The rate of a step, counted from 0.</summary>
     public double Rate(int step) => _schedule.At(step);
 
+    /// <summary>The global norm of the last step's gradients before clipping; 0 when nothing is clipped.</summary>
+    public double GradientNorm => _host[1];
+
     /// <summary>Takes one optimiser step.</summary>
     /// <param name="step">Number of the step, from 0: it fixes batch, dropout and rate.</param>
     /// <param name="layer">K for this step.</param>
-    /// <returns>The loss, before the update. One that is no number updates nothing.</returns>
+    /// <returns>The loss, before the update. Where it is no number, or the norm of the gradients is none, nothing was updated.</returns>
     public double Step(int step, int layer)
     {
         Backend backend = _parameters.Backend;
-        _parameters.ZeroGradients();
-        double loss = 0;
-        IReadOnlySet<ParameterBlock>? trained = null;
-        for (int part = 0; part < _settings.Accumulation; part++)
+        Optimizer.SetRate((float)_schedule.At(step));
+        AdamWPlan? plan = null;
+        if (_settings.Accumulation == 1)
         {
-            long index = ((long)step * _settings.Accumulation) + part;
-            ReadOnlySpan<int> examples = _plan.Examples(index);
-            StepShape shape = _buffers.Shape(examples, _plan.Batch, share: !_settings.Dropout);
-            TrainingStep recorded = Graphs.Training(shape, layer, _settings.Dropout, 1f / _settings.Accumulation);
-            UploadDropoutState(backend, index);
-            _buffers.Upload(backend, examples, recorded.Inputs, Graphs.PromptTokens);
-            recorded.Graph.RunForward();
-            recorded.Graph.RunBackward();
-            backend.Download(_loss, recorded.Loss);
-            loss += _loss[0];
-            trained = recorded.Graph.Trained;
+            StepWork work = Prepare(step, layer);
+            work.Recorded.Run();
+            plan = work.Plan;
+        }
+        else
+        {
+            _begin.Run();
+            for (int part = 0; part < _settings.Accumulation; part++)
+            {
+                StepWork work = Prepare(((long)step * _settings.Accumulation) + part, layer);
+                work.Recorded.Run();
+                plan = work.Plan;
+            }
+
+            _updates[plan!].Run();
         }
 
-        if (double.IsFinite(loss))
+        backend.Download(_host, _results);
+        double loss = _host[0];
+        if (double.IsFinite(loss) && double.IsFinite(GradientNorm))
         {
-            Optimizer.Step((float)_schedule.At(step), trained);
+            Optimizer.NoteUpdate(plan!);
         }
 
         return loss;
@@ -89,8 +108,70 @@ public sealed class StepRunner : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        foreach (StepWork work in _works.Values)
+        {
+            work.Recorded.Dispose();
+        }
+
+        foreach (RecordedWork update in _updates.Values)
+        {
+            update.Dispose();
+        }
+
+        _begin.Dispose();
         Graphs.Dispose();
         Optimizer.Dispose();
+        _state.Dispose();
+    }
+
+    /// <summary>Copies a batch to the device and finds, or makes, the work of its shape.</summary>
+    private StepWork Prepare(long index, int layer)
+    {
+        Backend backend = _parameters.Backend;
+        ReadOnlySpan<int> examples = _plan.Examples(index);
+        StepShape shape = _buffers.Shape(examples, _plan.Batch, share: !_settings.Dropout);
+        TrainingStep recorded = Graphs.Training(shape, layer, _settings.Dropout, 1f / _settings.Accumulation);
+        UploadDropoutState(backend, index);
+        _buffers.Upload(backend, examples, recorded.Inputs, Graphs.PromptTokens);
+        return _works.TryGetValue(recorded, out StepWork? work) && Optimizer.IsCurrent(work.Plan) ? work : Record(recorded, work);
+    }
+
+    private StepWork Record(TrainingStep step, StepWork? outdated)
+    {
+        outdated?.Recorded.Dispose();
+        Backend backend = _parameters.Backend;
+        AdamWPlan plan = Optimizer.Plan(step.Graph.Trained);
+        StepWork work = new(backend.Record(() => Run(step, plan)), plan);
+        _works[step] = work;
+        if (_settings.Accumulation > 1 && !_updates.ContainsKey(plan))
+        {
+            _updates.Add(plan, backend.Record(() => Optimizer.Update(plan, _stepLoss)));
+        }
+
+        return work;
+    }
+
+    private void Begin()
+    {
+        _parameters.ZeroGradients();
+        _parameters.Backend.Fill(_stepLoss, 0);
+    }
+
+    private void Run(TrainingStep step, AdamWPlan plan)
+    {
+        bool whole = _settings.Accumulation == 1;
+        if (whole)
+        {
+            Begin();
+        }
+
+        step.Graph.RunForward();
+        step.Graph.RunBackward();
+        _parameters.Backend.Add(_stepLoss, step.Loss);
+        if (whole)
+        {
+            Optimizer.Update(plan, _stepLoss);
+        }
     }
 
     private void UploadDropoutState(Backend backend, long index)
@@ -101,4 +182,7 @@ public sealed class StepRunner : IDisposable
         _dropoutState[3] = (int)(index >> 32);
         backend.Upload(Graphs.DropoutState, _dropoutState);
     }
+
+    /// <summary>What runs for one shape and layer, and what it updates at the end of its step.</summary>
+    private sealed record StepWork(RecordedWork Recorded, AdamWPlan Plan);
 }

@@ -156,6 +156,13 @@ public sealed class Trainer : IDisposable
                     $"lower the learning rate ({_settings.LearningRate}) or clip gradients.");
             }
 
+            if (!double.IsFinite(_runner.GradientNorm))
+            {
+                throw new DvpException(
+                    $"The gradients of step {State.Step + 1} are too large for numbers, and it updated nothing; " +
+                    $"lower the learning rate ({_settings.LearningRate}).");
+            }
+
             State.Step++;
             State.Losses.Add(new StepValue(State.Step, loss));
             (lossSum, lossCount) = (lossSum + loss, lossCount + 1);

@@ -22,7 +22,7 @@ internal static partial class GoldenOps
             c.Has("key_lengths") ? c.Integers("key_lengths", batch) : null,
             bias,
             c.Has("keep_mask") ? new Dropout(0.5f, 0, null, c.Input("keep_mask", batch, heads, queries, keys)) : null);
-        Tensor saved = c.Bench.Output([c.Device.AttentionSavedElements(batch, heads, queries, keys)]);
+        Tensor saved = c.Bench.Statistic(c.Device.AttentionSavedElements(batch, heads, queries, keys));
         Tensor context = c.Bench.Output(asQuery);
         c.Device.AttentionForward(context, saved, q, k, v, options);
         c.Result("output", context);
@@ -68,7 +68,7 @@ internal static partial class GoldenOps
             Tensor q = c.Bench.Input(new double[rows * Columns], [1, rows, Columns]);
             Tensor k = c.Bench.Input(new double[classes * Columns], [1, classes, Columns]);
             Tensor v = c.Bench.Input(unit, [1, classes, Columns]);
-            Tensor saved = c.Bench.Output([c.Device.AttentionSavedElements(1, 1, rows, classes)]);
+            Tensor saved = c.Bench.Statistic(c.Device.AttentionSavedElements(1, 1, rows, classes));
             Tensor context = c.Bench.Output([1, rows, Columns]);
             c.Device.AttentionForward(context, saved, q, k, v, options);
             c.Device.AttentionBackward(
@@ -99,8 +99,8 @@ internal static partial class GoldenOps
         int[] projected = [batch, prompts, qWeight.Value.Rows];
         Dropout? dropout = c.Has("keep_mask") ? new Dropout(0.5f, 0, null, c.Input("keep_mask")) : null;
         PromptAttentionState saved = new(
-            c.Bench.Output([batch, prompts, heads * visual]), c.Bench.Output([batch, heads, prompts, tokens]),
-            c.Bench.Output([batch, prompts, heads * visual]), c.Bench.Output([batch, prompts, heads]));
+            c.Bench.Statistic(batch, prompts, heads * visual), c.Bench.Statistic(batch, heads, prompts, tokens),
+            c.Bench.Statistic(batch, prompts, heads * visual), c.Bench.Statistic(batch, prompts, heads));
         (Tensor q, Tensor context, Tensor y) = (c.Bench.Output(projected), c.Bench.Output(projected), c.OutputLike("output_gradient"));
         c.Device.LinearForward(q, null, query, qWeight, qBias, Activation.None, null);
         c.Device.PromptAttentionForward(saved, context, q, x, kWeight, vWeight, vBias, heads, dropout);

@@ -58,5 +58,5 @@ internal static partial class GoldenOps
     }
 
     private static NormState State(GoldenCase c, Tensor sum, bool hasMean) =>
-        new(sum, hasMean ? c.Bench.Output([sum.Rows]) : null, c.Bench.Output([sum.Rows]));
+        new(sum, hasMean ? c.Bench.Statistic(sum.Rows) : null, c.Bench.Statistic(sum.Rows));
 }

@@ -11,7 +11,7 @@ internal static partial class GoldenOps
     {
         Tensor logits = c.Input("logits");
         Tensor labels = c.Integers("targets", c.Shape("targets"));
-        (Tensor loss, Tensor scaled, Tensor dlogits) = (c.Bench.Output([1]), c.Bench.Output([1]), c.OutputLike("logits"));
+        (Tensor loss, Tensor scaled, Tensor dlogits) = (c.Bench.Statistic(1), c.Bench.Statistic(1), c.OutputLike("logits"));
         float smoothing = c.Single("label_smoothing");
         int ignore = c.Int32("ignore_index");
         c.Device.SoftmaxCrossEntropy(loss, null, logits, labels, ignore, smoothing, 1);
@@ -23,7 +23,7 @@ internal static partial class GoldenOps
     private static void BinaryCrossEntropy(GoldenCase c)
     {
         (Tensor logits, Tensor targets) = (c.Input("logits"), c.Input("targets"));
-        (Tensor loss, Tensor scaled, Tensor dlogits) = (c.Bench.Output([1]), c.Bench.Output([1]), c.OutputLike("logits"));
+        (Tensor loss, Tensor scaled, Tensor dlogits) = (c.Bench.Statistic(1), c.Bench.Statistic(1), c.OutputLike("logits"));
         c.Device.BceWithLogits(loss, null, logits, targets, 1);
         c.Device.BceWithLogits(scaled, dlogits, logits, targets, (float)c.Values("loss_gradient")[0]);
         c.Result("loss", loss);
@@ -35,21 +35,23 @@ internal static partial class GoldenOps
         int count = c.Values("parameter").Length;
         float[] rates = [.. c.Attribute("learning_rates").EnumerateArray().Select(r => r.GetSingle())];
         (float beta1, float beta2) = (c.Attribute("betas")[0].GetSingle(), c.Attribute("betas")[1].GetSingle());
-        Tensor value = c.Bench.InOut(c.Values("parameter"), [count]);
-        (Tensor m, Tensor v) = (c.Bench.InOut(new double[count], [count]), c.Bench.InOut(new double[count], [count]));
+        Tensor value = c.Bench.Lasting(c.Values("parameter"), count);
+        (Tensor m, Tensor v) = (c.Bench.Lasting(new double[count], count), c.Bench.Lasting(new double[count], count));
+        Tensor counts = c.Bench.Counts(0);
         for (int step = 1; step <= c.Int32("steps"); step++)
         {
             string number = step.ToString(CultureInfo.InvariantCulture);
             AdamWParameter parameter = new()
             {
                 Value = value,
-                Gradient = c.Input($"gradient.{number}", count),
+                Gradient = c.Bench.Lasting(c.Values($"gradient.{number}"), count),
                 FirstMoment = m,
                 SecondMoment = v,
                 Decay = c.Single("weight_decay"),
-                UpdateCount = step,
             };
-            c.Device.AdamW([parameter], new AdamWOptions(rates[step - 1], beta1, beta2, c.Single("eps"), DecoupledFirst: true, 0), null);
+            Tensor rate = c.Bench.Rate(rates[step - 1]);
+            AdamWOptions options = new(beta1, beta2, c.Single("eps"), DecoupledFirst: true, 0);
+            c.Device.AdamW([parameter], options, rate, counts, norm: null, loss: null);
             c.Result($"parameter.{number}", value);
             c.Result($"first_moment.{number}", m);
             c.Result($"second_moment.{number}", v);
@@ -62,19 +64,21 @@ internal static partial class GoldenOps
     private static void ClipGlobalNorm(GoldenCase c)
     {
         string[] names = [.. c.InputNames.Order(StringComparer.Ordinal)];
-        Tensor[] gradients = [.. names.Select(n => c.Input(n, c.Values(n).Length))];
-        Tensor norm = c.Bench.Output([1]);
+        Tensor[] gradients = [.. names.Select(n => c.Bench.Lasting(c.Values(n), c.Values(n).Length))];
+        Tensor norm = c.Bench.Statistic(1);
         c.Device.GlobalNorm(norm, gradients);
         c.Result("norm", norm);
-        AdamWParameter[] parameters = [.. gradients.Append(c.Bench.Input([1.0], [1])).Select(g => new AdamWParameter
+        AdamWParameter[] parameters = [.. gradients.Append(c.Bench.Lasting([1.0], 1)).Select(g => new AdamWParameter
         {
-            Value = c.Bench.InOut(new double[g.Count], [(int)g.Count]),
+            Value = c.Bench.Lasting(new double[g.Count], (int)g.Count),
             Gradient = g,
-            FirstMoment = c.Bench.InOut(new double[g.Count], [(int)g.Count]),
-            SecondMoment = c.Bench.InOut(new double[g.Count], [(int)g.Count]),
-            UpdateCount = 1,
+            FirstMoment = c.Bench.Lasting(new double[g.Count], (int)g.Count),
+            SecondMoment = c.Bench.Lasting(new double[g.Count], (int)g.Count),
         })];
-        c.Device.AdamW(parameters, new AdamWOptions(1e-3f, 0, 0, 1e-8f, DecoupledFirst: true, c.Single("max_norm")), norm);
+        Tensor rate = c.Bench.Rate(1e-3f);
+        Tensor counts = c.Bench.Counts(new int[parameters.Length]);
+        AdamWOptions options = new(0, 0, 1e-8f, DecoupledFirst: true, c.Single("max_norm"));
+        c.Device.AdamW(parameters, options, rate, counts, norm, loss: null);
         for (int i = 0; i < names.Length; i++)
         {
             c.Result(names[i].Replace("gradient", "clipped", StringComparison.Ordinal), parameters[i].FirstMoment);

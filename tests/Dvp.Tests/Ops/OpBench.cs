@@ -81,6 +81,20 @@ internal sealed class OpBench : IDisposable
     /// <summary>A result that starts as NaN.</summary>
     public Tensor Output(ReadOnlySpan<int> shape, int gap = 0) => Make(null, shape, gap, Device.ActivationType, readOnly: false);
 
+    /// <summary>A statistic, sum or loss that starts as NaN: in the device's accumulation type.</summary>
+    public Tensor Statistic(params ReadOnlySpan<int> shape) => Make(null, shape, 0, Device.AccumulationType, readOnly: false);
+
+    /// <summary>A value that lasts over steps and that an operator changes (parameters, moments): in the device's accumulation type.</summary>
+    public Tensor Lasting(double[] values, params ReadOnlySpan<int> shape) =>
+        Make(values, shape, 0, Device.AccumulationType, readOnly: false);
+
+    /// <summary>The base learning rate as AdamW reads it.</summary>
+    public Tensor Rate(float rate) => Input([rate], [1], type: ElementType.F32);
+
+    /// <summary>Update counts that AdamW goes on from.</summary>
+    public Tensor Counts(params int[] counts) =>
+        Make(Array.ConvertAll(counts, c => (double)c), [counts.Length], 0, ElementType.I32, readOnly: false);
+
     /// <summary>A result of another type that starts as NaN.</summary>
     public Tensor Output(int count, ElementType type) => Make(null, [count], 0, type, readOnly: false);
 
@@ -92,8 +106,8 @@ internal sealed class OpBench : IDisposable
     public ParameterBlock Parameter(
         double[] values, ReadOnlySpan<int> shape, bool trains = true, double[]? gradient = null, ElementType? type = null)
     {
-        Tensor value = Input(values, shape, type: type);
-        ParameterBlock block = new(value, trains ? InOut(gradient ?? new double[values.Length], shape) : null);
+        Tensor value = Input(values, shape, type: type ?? (trains ? Device.AccumulationType : null));
+        ParameterBlock block = new(value, trains ? Lasting(gradient ?? new double[values.Length], shape) : null);
         _blocks.Add(block);
         return block;
     }

@@ -54,7 +54,7 @@ internal static partial class OpScenarios
         (Tensor q, Tensor k, Tensor v) = Operands(c, (name, shape) => b.Input(name, shape, spread: 2));
         (Tensor dq, Tensor dk, Tensor dv) = Operands(c, (_, shape) => b.Output(shape));
         AttentionOptions options = Options(b, c);
-        Tensor saved = b.Output([b.Device.AttentionSavedElements(c.Batch, c.Heads, c.Queries, c.Keys)]);
+        Tensor saved = b.Statistic(b.Device.AttentionSavedElements(c.Batch, c.Heads, c.Queries, c.Keys));
         (Tensor context, Tensor inference) = (b.Output(q.Shape), b.Output(q.Shape));
         Tensor? dbias = c.Bias ? b.InOut("dbias", [c.Heads, c.Queries, c.Keys]) : null;
         b.Run(d => d.AttentionForward(context, saved, q, k, v, options));
@@ -77,7 +77,7 @@ internal static partial class OpScenarios
         AttentionCase c = new(2, 9, 13, 2, 2, 24) { Lengths = true, Bias = true };
         (Tensor q, Tensor k, Tensor v) = Operands(c, (name, shape) => b.Input(name, shape));
         AttentionOptions options = Options(b, c);
-        Tensor saved = b.Output([b.Device.AttentionSavedElements(c.Batch, c.Heads, c.Queries, c.Keys)]);
+        Tensor saved = b.Statistic(b.Device.AttentionSavedElements(c.Batch, c.Heads, c.Queries, c.Keys));
         Tensor context = b.Output(q.Shape);
         b.Run(d => d.AttentionForward(context, saved, q, k, v, options));
         Tensor dcontext = b.Input("dcontext", q.Shape);
@@ -156,8 +156,8 @@ internal static partial class OpScenarios
             b.Parameter("value bias", [channels], trains));
         Dropout? dropout = rate > 0 ? new Dropout(rate, 11, DropoutState(b)) : null;
         PromptAttentionState saved = new(
-            b.Output([batch, prompts, heads * visual]), b.Output([batch, heads, prompts, tokens]),
-            b.Output([batch, prompts, heads * visual]), b.Output([batch, prompts, heads]));
+            b.Statistic(batch, prompts, heads * visual), b.Statistic(batch, heads, prompts, tokens),
+            b.Statistic(batch, prompts, heads * visual), b.Statistic(batch, prompts, heads));
         (Tensor context, Tensor dq, Tensor dx) = (b.Output(q.Shape), b.Output(q.Shape), b.Output(x.Shape));
         Tensor dcontext = b.Input("dcontext", q.Shape);
         b.Run(d => d.PromptAttentionForward(saved, context, q, x, key, value, valueBias, heads, dropout));

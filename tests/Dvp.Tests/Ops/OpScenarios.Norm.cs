@@ -32,7 +32,7 @@ internal static partial class OpScenarios
         ParameterBlock gamma = b.Parameter("gamma", [columns]);
         ParameterBlock beta = b.Parameter("beta", [columns]);
         NormState saved = new(
-            withResidual ? b.Output([rows, columns], gap) : x, layer ? b.Output([rows]) : null, b.Output([rows]));
+            withResidual ? b.Output([rows, columns], gap) : x, layer ? b.Statistic(rows) : null, b.Statistic(rows));
         Tensor y = b.Output([rows, columns], gap);
         Tensor dy = b.Input("dy", [rows, columns], gap + 1);
         (Tensor ds, Tensor added) = (b.Output([rows, columns]), b.InOut("added", [rows, columns], gap));

@@ -29,7 +29,7 @@ internal static partial class OpScenarios
 
         Tensor labels = b.Input(classOf, rows);
         Tensor logits = b.Input("logits", [rows, classes], spread: 6);
-        (Tensor loss, Tensor lossAlone, Tensor lossInPlace) = (b.Output([1]), b.Output([1]), b.Output([1]));
+        (Tensor loss, Tensor lossAlone, Tensor lossInPlace) = (b.Statistic(1), b.Statistic(1), b.Statistic(1));
         (Tensor dlogits, Tensor inPlace) = (b.Output([rows, classes]), b.InOut("logits", [rows, classes]));
         b.Run(d => d.SoftmaxCrossEntropy(loss, dlogits, logits, labels, Ignored, smoothing, 0.75f));
         b.Run(d => d.SoftmaxCrossEntropy(lossAlone, null, logits, labels, Ignored, smoothing, 1));
@@ -45,7 +45,7 @@ internal static partial class OpScenarios
     {
         Tensor logits = b.Input("logits", [rows, labels], spread: 12);
         Tensor targets = b.Input(b.Random("targets", rows * labels, 0.5, 0.5), [rows, labels]);
-        (Tensor loss, Tensor lossAlone) = (b.Output([1]), b.Output([1]));
+        (Tensor loss, Tensor lossAlone) = (b.Statistic(1), b.Statistic(1));
         Tensor dlogits = b.Output([rows, labels]);
         b.Run(d => d.BceWithLogits(loss, dlogits, logits, targets, 0.5f));
         b.Run(d => d.BceWithLogits(lossAlone, null, logits, targets, 1));
@@ -72,21 +72,26 @@ internal static partial class OpScenarios
         int[] sizes = [1, 5, 31, 64, 257, 4096, 70_001];
         AdamWParameter[] parameters = [.. sizes.Select((size, i) => new AdamWParameter
         {
-            Value = b.InOut($"value {i}", [size]),
-            Gradient = b.Input($"gradient {i}", [size]),
-            FirstMoment = b.InOut($"first {i}", [size]),
-            SecondMoment = b.InOut(b.Random($"second {i}", size, 0.4, 0.5), [size]),
+            Value = b.Lasting(b.Random($"value {i}", size), size),
+            Gradient = b.Lasting(b.Random($"gradient {i}", size), size),
+            FirstMoment = b.Lasting(b.Random($"first {i}", size), size),
+            SecondMoment = b.Lasting(b.Random($"second {i}", size, 0.4, 0.5), size),
             RateMultiplier = i % 2 == 0 ? 1 : 10,
             Decay = i % 3 == 0 ? 0 : 0.2f,
-            UpdateCount = 1 + (i * 50),
             Active = i != 2,
         })];
-        Tensor norm = b.Output([1]);
+        Tensor norm = b.Statistic(1);
         Tensor[] gradients = [.. parameters.Where(p => p.Active).Select(p => p.Gradient)];
         b.Run(d => d.GlobalNorm(norm, gradients));
-        AdamWOptions options = new(1e-3f, 0.9f, 0.98f, 1e-8f, decoupledFirst, maxNorm);
-        b.Run(d => d.AdamW(parameters, options, maxNorm > 0 ? norm : null));
+        AdamWOptions options = new(0.9f, 0.98f, 1e-8f, decoupledFirst, maxNorm);
+        (Tensor rate, Tensor counts) = (b.Rate(1e-3f), b.Counts([.. sizes.Select((_, i) => i * 50)]));
+        (Tensor loss, Tensor noNumber) = (b.Lasting([3.0], 1), b.Lasting([double.NaN], 1));
+        b.Run(d => d.AdamW(parameters, options, rate, counts, maxNorm > 0 ? norm : null, noNumber));
+        b.Run(d => d.AdamW(parameters, options, rate, counts, noNumber, loss));
+        b.Result("values after a step that was no number", parameters[^1].Value);
+        b.Run(d => d.AdamW(parameters, options, rate, counts, maxNorm > 0 ? norm : null, loss));
         b.Result("norm", norm);
+        b.Result("update counts", counts);
         for (int i = 0; i < sizes.Length; i++)
         {
             b.Result($"value {i}", parameters[i].Value);

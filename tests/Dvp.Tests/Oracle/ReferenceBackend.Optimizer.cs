@@ -22,9 +22,16 @@ public sealed unsafe partial class ReferenceBackend
     }
 
     /// <inheritdoc/>
-    public override void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm)
+    public override void AdamW(
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
     {
         Launched();
+        if ((norm is not null && !double.IsFinite(Load(norm)[0])) || (loss is not null && !double.IsFinite(Load(loss)[0])))
+        {
+            return;
+        }
+
+        Require(rate.Type == ElementType.F32 && updateCounts.Type == ElementType.I32, $"{rate} and {updateCounts} are a rate and counts.");
         double clip = 1;
         if (options.MaxNorm != 0)
         {
@@ -33,11 +40,19 @@ public sealed unsafe partial class ReferenceBackend
         }
 
         (double b1, double b2) = (options.Beta1, options.Beta2);
-        foreach (AdamWParameter parameter in parameters.Where(p => p.Active))
+        int* counts = (int*)updateCounts.Address;
+        for (int index = 0; index < parameters.Count; index++)
         {
-            double rate = (double)options.Rate * parameter.RateMultiplier;
-            double correction1 = 1 - Math.Pow(b1, parameter.UpdateCount);
-            double correction2 = 1 - Math.Pow(b2, parameter.UpdateCount);
+            AdamWParameter parameter = parameters[index];
+            if (!parameter.Active)
+            {
+                continue;
+            }
+
+            counts[index]++;
+            double tensorRate = Load(rate)[0] * parameter.RateMultiplier;
+            double correction1 = 1 - Math.Pow(b1, counts[index]);
+            double correction2 = 1 - Math.Pow(b2, counts[index]);
             double[] value = Load(parameter.Value);
             double[] gradient = Load(parameter.Gradient);
             double[] m = Load(parameter.FirstMoment);
@@ -49,13 +64,13 @@ public sealed unsafe partial class ReferenceBackend
                 v[i] = (b2 * v[i]) + ((1 - b2) * g * g);
                 if (options.DecoupledFirst)
                 {
-                    value[i] -= rate * parameter.Decay * value[i];
-                    value[i] -= rate * (m[i] / correction1) / (Math.Sqrt(v[i] / correction2) + options.Epsilon);
+                    value[i] -= tensorRate * parameter.Decay * value[i];
+                    value[i] -= tensorRate * (m[i] / correction1) / (Math.Sqrt(v[i] / correction2) + options.Epsilon);
                 }
                 else
                 {
-                    value[i] -= rate * Math.Sqrt(correction2) / correction1 * m[i] / (Math.Sqrt(v[i]) + options.Epsilon);
-                    value[i] -= rate * parameter.Decay * value[i];
+                    value[i] -= tensorRate * Math.Sqrt(correction2) / correction1 * m[i] / (Math.Sqrt(v[i]) + options.Epsilon);
+                    value[i] -= tensorRate * parameter.Decay * value[i];
                 }
             }
 

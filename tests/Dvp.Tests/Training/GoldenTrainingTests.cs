@@ -178,7 +178,7 @@ public abstract class GoldenTrainingTests(Func<Backend> open)
             (int batch, int length, _) = Batches.Sizes($"validation.{s}.");
             InferenceStep step = Graphs.Inference(new StepShape(batch, length), layer);
             Batches.Upload(_device, $"validation.{s}.", step.Inputs);
-            step.Graph.RunForward();
+            step.Work.Run();
             float[] logits = new float[step.Outputs.Logits.Value.Count];
             _device.Download(logits, step.Outputs.Logits.Value);
             float[] targets = Batches.Targets($"validation.{s}.");

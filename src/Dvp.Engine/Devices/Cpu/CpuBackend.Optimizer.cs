@@ -79,10 +79,30 @@ public sealed unsafe partial class CpuBackend
     }
 
     /// <inheritdoc/>
-    public override void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm)
+    public override void AdamW(
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
     {
         const string Operation = nameof(AdamW);
         NoteLaunch();
+        float baseRate = *Flat(rate, 1, Operation);
+        int* counts = Integers(updateCounts, parameters.Count, Operation);
+        float clip = 1;
+        if (norm is not null)
+        {
+            float length = *Flat(norm, 1, Operation);
+            if (!float.IsFinite(length))
+            {
+                return;
+            }
+
+            clip = options.MaxNorm > 0 ? Math.Min(1, options.MaxNorm / (length + 1e-6f)) : 1;
+        }
+
+        if (loss is not null && !float.IsFinite(*Flat(loss, 1, Operation)))
+        {
+            return;
+        }
+
         int pieces = 0;
         for (int i = 0; i < parameters.Count; i++)
         {
@@ -95,7 +115,7 @@ public sealed unsafe partial class CpuBackend
         {
             if (parameters[i].Active)
             {
-                piece = AddAdamWPieces(piece, parameters[i], options, Operation);
+                piece = AddAdamWPieces(piece, parameters[i], options, baseRate, ++counts[i], Operation);
             }
         }
 
@@ -105,17 +125,12 @@ public sealed unsafe partial class CpuBackend
             Beta1 = options.Beta1,
             Beta2 = options.Beta2,
             Epsilon = options.Epsilon,
-            Clip = 1,
+            Clip = clip,
         };
-        if (norm is not null && options.MaxNorm > 0)
-        {
-            c.Clip = Math.Min(1, options.MaxNorm / (*Flat(norm, 1, Operation) + 1e-6f));
-        }
-
         Run(pieces, &AdamWBody, &c);
     }
 
-    private int AddAdamWPieces(int piece, AdamWParameter parameter, in AdamWOptions options, string operation)
+    private int AddAdamWPieces(int piece, AdamWParameter parameter, in AdamWOptions options, float baseRate, int count, string operation)
     {
         long total = parameter.Value.Count;
         OptimizerPieceEntry entry = new()
@@ -125,9 +140,9 @@ public sealed unsafe partial class CpuBackend
             First = Flat(parameter.FirstMoment, total, operation),
             Second = Flat(parameter.SecondMoment, total, operation),
         };
-        double rate = (double)options.Rate * parameter.RateMultiplier;
-        double correction1 = 1 - Math.Pow(options.Beta1, parameter.UpdateCount);
-        double correction2 = Math.Sqrt(1 - Math.Pow(options.Beta2, parameter.UpdateCount));
+        double rate = (double)baseRate * parameter.RateMultiplier;
+        double correction1 = 1 - Math.Pow(options.Beta1, count);
+        double correction2 = Math.Sqrt(1 - Math.Pow(options.Beta2, count));
         if (options.DecoupledFirst)
         {
             entry.Shrink = (float)(1 - (rate * parameter.Decay));

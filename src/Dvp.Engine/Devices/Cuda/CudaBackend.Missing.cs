@@ -141,7 +141,8 @@ public sealed partial class CudaBackend
     public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients) => throw Missing();
 
     /// <inheritdoc/>
-    public override void AdamW(IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor? norm) => throw Missing();
+    public override void AdamW(
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss) => throw Missing();
 
     internal static InvalidOperationException Missing() => new("This operator has no kernel.");
 }

@@ -80,16 +80,19 @@ public sealed class CpuAllocationTests : IDisposable
         Tensor labels = _arena.Allocate(ElementType.I32, Batch);
         AdamWParameter[] parameters =
         [
-            new() { Value = Make(20000), Gradient = Make(20000), FirstMoment = Make(20000), SecondMoment = Make(20000), UpdateCount = 1 },
-            new() { Value = Make(7), Gradient = Make(7), FirstMoment = Make(7), SecondMoment = Make(7), UpdateCount = 1 },
+            new() { Value = Make(20000), Gradient = Make(20000), FirstMoment = Make(20000), SecondMoment = Make(20000) },
+            new() { Value = Make(7), Gradient = Make(7), FirstMoment = Make(7), SecondMoment = Make(7) },
         ];
+        Tensor rate = Make(1);
+        Tensor counts = _arena.Allocate(ElementType.I32, 2);
+        _backend.Upload(counts, (int[])[0, 0]);
         Tensor[] gradients = [.. parameters.Select(p => p.Gradient)];
         AllocatesNothing(() =>
         {
             _backend.SoftmaxCrossEntropy(loss, logits, logits, labels, -100, 0, 1);
             _backend.BceWithLogits(loss, logits, logits, targets, 1);
             _backend.GlobalNorm(norm, gradients);
-            _backend.AdamW(parameters, new AdamWOptions(1e-3f, 0.9f, 0.98f, 1e-8f, false, 1), norm);
+            _backend.AdamW(parameters, new AdamWOptions(0.9f, 0.98f, 1e-8f, false, 1), rate, counts, norm, loss);
         });
     }
 
