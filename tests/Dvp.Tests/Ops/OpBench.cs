@@ -32,6 +32,12 @@ internal sealed class OpBench : IDisposable
     public TensorArchive Results { get; } = new("the operator under test");
 
     /// <summary>
+    /// Type in which every random value is exact, so that a 16-bit device and the reference start from the same numbers. The device's own
+    /// activation type where nothing else is said; F32 and F64 devices get values that are exact in F32.
+    /// </summary>
+    public ElementType? Precision { get; init; }
+
+    /// <summary>
     /// Whether <see cref="Run"/> runs every operator a second time and adds up what that allocates on the managed heap; the results are
     /// worth nothing then.
     /// </summary>
@@ -120,7 +126,7 @@ internal sealed class OpBench : IDisposable
         double[] values = new double[count];
         for (int i = 0; i < count; i++)
         {
-            values[i] = (float)(centre + (spread * ((2 * random.NextDouble()) - 1)));
+            values[i] = Round((float)(centre + (spread * ((2 * random.NextDouble()) - 1))), Precision ?? Device.ActivationType);
         }
 
         return values;
@@ -188,6 +194,13 @@ internal sealed class OpBench : IDisposable
             guarded.Tensor.Buffer.Dispose();
         }
     }
+
+    private static double Round(float value, ElementType precision) => precision switch
+    {
+        ElementType.BF16 => BitConverter.UInt32BitsToSingle((uint)SixteenBit.BFloat16Bits(value) << 16),
+        ElementType.F16 => (double)(Half)value,
+        _ => value,
+    };
 
     private static int Hash(string text)
     {

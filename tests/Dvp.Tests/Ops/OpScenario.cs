@@ -15,6 +15,6 @@ internal static partial class OpScenarios
     public static IReadOnlyDictionary<string, OpScenario> All { get; } =
         new IEnumerable<OpScenario>[]
         {
-            Elementwise(), Linears(), Adapters(), Norms(), Attentions(), PromptAttentions(), Tokens(), Positions(), Losses(), Optimizers(),
+            Elementwise(), Linears(), Adapters(), Norms(), Attentions(), PromptAttentions(), Tokens(), Positions(), Losses(), Optimizers(), Streams(),
         }.SelectMany(s => s).ToDictionary(s => s.Name, StringComparer.Ordinal);
 }

@@ -134,7 +134,7 @@ internal static partial class OpScenarios
     private static void LinearAfterTouch(OpBench b)
     {
         Tensor x = b.Input("x", [9, 33]);
-        Tensor values = b.InOut("weight", [40, 33]);
+        Tensor values = b.Lasting(b.Random("weight", 40 * 33), 40, 33);
         ParameterBlock weight = new(values, null);
         ParameterBlock part = weight.Outputs(8, 16);
         string[] names = ["before", "after", "after another"];
