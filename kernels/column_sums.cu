@@ -4,7 +4,7 @@
 // by one block a column tile, the second adds the slices in their order. With one slice the first adds to the result itself.
 // Reads x once: N C elements, which is its floor.
 
-#include "common/vector.cuh"
+#include "common/words.cuh"
 
 constexpr int kWarps = 8;    // rows that a block reads side by side
 constexpr int kColumns = 64; // columns of a block: two a lane

@@ -7,7 +7,7 @@
 
 #pragma once
 #include "activation.cuh"
-#include "vector.cuh"
+#include "words.cuh"
 
 template <typename T> struct Epilogue
 {

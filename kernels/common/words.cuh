@@ -1,4 +1,4 @@
-// vector.cuh: neighbouring values moved by one instruction. Four values are 16 bytes of f32 or 8 bytes of a 16-bit type; eight values are
+// words.cuh: neighbouring values moved by one instruction. Four values are 16 bytes of f32 or 8 bytes of a 16-bit type; eight values are
 // two such or one. The address must be a multiple of the size moved: launchers pass what they know about that.
 
 #pragma once
