@@ -6,8 +6,8 @@
 // element is read and then written by one and the same thread.
 
 #pragma once
-#include "activation.cuh"
-#include "words.cuh"
+#include "common/activation.cuh"
+#include "common/words.cuh"
 
 template <typename T> struct Epilogue
 {

@@ -9,7 +9,7 @@
 // ldmatrix then meets every bank once, and so does cp.async.
 
 #pragma once
-#include "words.cuh"
+#include "common/words.cuh"
 
 enum Layout { kAlongK, kAcrossK };
 

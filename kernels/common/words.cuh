@@ -2,7 +2,7 @@
 // two such or one. The address must be a multiple of the size moved: launchers pass what they know about that.
 
 #pragma once
-#include "prelude.cuh"
+#include "common/prelude.cuh"
 
 struct float_4 { float v[4]; };
 struct float_8 { float v[8]; };
