@@ -127,7 +127,7 @@ public sealed class DvpModel : IDisposable
         _encoder.Encode([picture], features);
         int[] tokens = VqaTrainingData.Tokenize(_tokenizer, question, Config.TextLength);
         TrainingSet one = new(new OnePicture(_encoder.Tokens, _encoder.Channels, features), Config.Head.Labels, [tokens], [0], [[]], [[]]);
-        BatchBuffers buffers = new(one, _loaded.Model.Bert.MaximumPositions);
+        BatchBuffers buffers = new(one, _loaded.Model);
         InferenceStep step = _graphs.Inference(new StepShape(1, tokens.Length), Config.Layer ?? 0);
         buffers.Upload(_backend, [0], step.Inputs, _graphs.PromptTokens);
         step.Work.Run();

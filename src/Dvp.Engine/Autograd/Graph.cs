@@ -22,6 +22,7 @@ public sealed class Graph
     private readonly HashSet<ParameterBlock> _trained = [];
     private readonly Arena _arena;
     private readonly Arena[]? _layerArenas;
+    private readonly Arena _constants;
     private Arena _current;
     private int _dropoutSites;
 
@@ -31,13 +32,16 @@ public sealed class Graph
     /// <param name="training">Whether gradients and dropout are wanted.</param>
     /// <param name="dropoutState">The device's seed and step of the dropout streams (see <see cref="Dropout.State"/>); null for no dropout.</param>
     /// <param name="layerArenas">Two arenas for activations that live no longer than two layers; inference only.</param>
-    public Graph(Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null)
+    /// <param name="constants">Memory of <see cref="Integers"/>, which no recording resets; by default the arena, for a graph that has it alone.</param>
+    public Graph(
+        Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null, Arena? constants = null)
     {
         Backend = backend;
         Training = training;
         DropoutState = dropoutState;
         _arena = arena;
         _current = arena;
+        _constants = constants ?? arena;
         _layerArenas = training ? null : layerArenas;
         _arena.Reset();
     }
@@ -59,6 +63,16 @@ public sealed class Graph
 
     /// <summary>An input that the caller fills before each run.</summary>
     public Variable Input(ElementType type, params ReadOnlySpan<int> shape) => new(_arena.Allocate(type, shape), needsGradient: false);
+
+    /// <summary>Integers that are the same in every run (positions, a start token), written to the device now.</summary>
+    /// <param name="values">The values, row by row.</param>
+    /// <param name="shape">Their shape.</param>
+    public Variable Integers(ReadOnlySpan<int> values, params ReadOnlySpan<int> shape)
+    {
+        Tensor tensor = _constants.Allocate(ElementType.I32, shape);
+        Backend.Upload(tensor, values);
+        return new Variable(tensor, needsGradient: false);
+    }
 
     /// <summary>A tensor from elsewhere (another graph's result, a store of features) as an input without gradient.</summary>
     public Variable Constant(Tensor value) => new(value, needsGradient: false);

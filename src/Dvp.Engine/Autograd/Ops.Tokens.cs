@@ -177,11 +177,7 @@ public static partial class Ops
         int size = checked((int)(x.Value.Count / items));
         int[] shape = [.. x.Value.Shape];
         shape[0] = batch;
-        Variable y = graph.Result(x.NeedsGradient, shape);
-        if (x.Value.Type != y.Value.Type)
-        {
-            throw new ArgumentException($"A residual stream {x.Value} is not spread over examples; do so with what goes into it.", nameof(x));
-        }
+        Variable y = graph.Result(x.Value.Type, x.NeedsGradient, shape);
 
         // The look-up of an embedding, with items in place of words.
         ParameterBlock table = new(x.Value.Reshape(items, size), gradient: null);

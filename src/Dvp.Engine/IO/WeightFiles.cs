@@ -95,6 +95,9 @@ public sealed class WeightFiles : ITensorSet, IMappedTensors, IDisposable
     /// <inheritdoc/>
     public long[] ReadInt64(string name) => Find(name).ReadInt64(name);
 
+    /// <summary>Whether two tensors have the same type, shape and bytes.</summary>
+    public bool AreEqual(string name, string other) => TensorBytes.AreEqual(this, name, other);
+
     /// <summary>A part of the bytes of a tensor, in the mapped file: not to be used after the set is disposed.</summary>
     public ReadOnlySpan<byte> Bytes(string name, long offset, int length)
     {

@@ -85,11 +85,17 @@ public sealed class ParameterBuilder
     /// <summary>Matrices that are multiplied together: rows follow one another in one block.</summary>
     public ParameterBlock StackedMatrix(ReadOnlySpan<string> names, int rows, int columns) => Make(names, [rows, columns], null);
 
+    /// <summary>Matrices of different heights that are multiplied together: rows follow one another in one block.</summary>
+    public ParameterBlock StackedMatrix(ReadOnlySpan<string> names, ReadOnlySpan<int> rows, int columns) =>
+        Make(names, [rows[0], columns], null, rows: rows);
+
     /// <summary>Vectors that are used together.</summary>
     public ParameterBlock StackedVector(ReadOnlySpan<string> names, int count) => Make(names, [count], null, Set.Backend.ActivationType);
 
-    private ParameterBlock Make(ReadOnlySpan<string> names, ReadOnlySpan<int> shape, Initializer? initial, ElementType? type = null)
+    private ParameterBlock Make(
+        ReadOnlySpan<string> names, ReadOnlySpan<int> shape, Initializer? initial, ElementType? type = null, ReadOnlySpan<int> rows = default)
     {
+        int[] rowsOfEach = rows.IsEmpty ? [.. Enumerable.Repeat(shape[0], names.Length)] : rows.ToArray();
         string[] full = new string[names.Length];
         for (int i = 0; i < names.Length; i++)
         {
@@ -106,28 +112,30 @@ public sealed class ParameterBuilder
         ElementType stored = trains ? backend.AccumulationType
             : backend.ActivationType != ElementType.F32 ? backend.ActivationType
             : type ?? FrozenMatrixType;
-        ParameterBlock block = Set.Add(full, shape, trains, stored);
-        int count = 1;
-        foreach (int extent in shape)
+        ParameterBlock block = Set.Add(full, shape, rowsOfEach, trains, stored);
+        int[] own = shape.ToArray();
+        for (int i = 0; i < full.Length; i++)
         {
-            count = checked(count * extent);
-        }
+            own[0] = rowsOfEach[i];
+            int count = 1;
+            foreach (int extent in own)
+            {
+                count = checked(count * extent);
+            }
 
-        float[] values = new float[count];
-        foreach (string name in full)
-        {
-            if (!Values.TryRead(name, shape, values))
+            float[] values = new float[count];
+            if (!Values.TryRead(full[i], own, values))
             {
                 if (initial is null || IgnoreInitial)
                 {
-                    _missing.Add(name);
+                    _missing.Add(full[i]);
                     continue;
                 }
 
                 initial(values);
             }
 
-            backend.Upload(Set[name].Value, values);
+            backend.Upload(Set[full[i]].Value, values);
         }
 
         return block;

@@ -79,20 +79,32 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>Makes a block of one or more parameters whose rows follow one another.</summary>
-    internal ParameterBlock Add(ReadOnlySpan<string> names, ReadOnlySpan<int> shapeOfEach, bool trains, ElementType type)
+    /// <param name="names">The parameters.</param>
+    /// <param name="shape">Shape of each; its first extent is replaced by <paramref name="rows"/>.</param>
+    /// <param name="rows">First extent of each.</param>
+    /// <param name="trains">Whether training changes them.</param>
+    /// <param name="type">Type of the values.</param>
+    internal ParameterBlock Add(ReadOnlySpan<string> names, ReadOnlySpan<int> shape, ReadOnlySpan<int> rows, bool trains, ElementType type)
     {
-        int[] whole = shapeOfEach.ToArray();
-        whole[0] *= names.Length;
+        int[] whole = shape.ToArray();
+        whole[0] = 0;
+        foreach (int count in rows)
+        {
+            whole[0] = checked(whole[0] + count);
+        }
+
         Tensor value = (trains ? _trained : _frozen).Allocate(type, whole);
         Tensor? gradient = trains ? _gradients.Allocate(Backend.AccumulationType, whole) : null;
         ParameterBlock block = new(value, gradient);
         _blocks.Add(block);
         _gradientRuns = null;
+        int start = 0;
         for (int i = 0; i < names.Length; i++)
         {
             Parameter parameter = names.Length == 1
                 ? new Parameter(names[i], block, value, gradient)
-                : new Parameter(names[i], block, Part(value, i, shapeOfEach), gradient is null ? null : Part(gradient, i, shapeOfEach));
+                : new Parameter(names[i], block, Part(value, start, rows[i]), gradient is null ? null : Part(gradient, start, rows[i]));
+            start += rows[i];
             if (!_byName.TryAdd(parameter.Name, parameter))
             {
                 throw new InvalidOperationException($"Two parameters are called {parameter.Name}.");
@@ -134,7 +146,6 @@ public sealed class ParameterSet : IDisposable
         return [.. runs];
     }
 
-    private static Tensor Part(Tensor whole, int index, ReadOnlySpan<int> shape) => shape.Length == 1
-        ? whole.SliceColumns(index * shape[0], shape[0])
-        : whole.SliceRows(index * shape[0], shape[0]);
+    private static Tensor Part(Tensor whole, int start, int count) =>
+        whole.Shape.Length == 1 ? whole.SliceColumns(start, count) : whole.SliceRows(start, count);
 }

@@ -32,9 +32,9 @@ public static class ModelForward
         return (type, dvpFolder) switch
         {
             ("bert", null) => new ForwardRun(backend, inputs).Bert(modelFolder, gradients),
-            ("bert", _) => new ForwardRun(backend, inputs).Dvp(modelFolder, dvpFolder, gradients, force),
+            ("bert" or "t5" or "llama", not null) => new ForwardRun(backend, inputs).Dvp(modelFolder, dvpFolder, gradients, force),
             ("clip" or "clip_vision_model", null) => new ForwardRun(backend, inputs).Clip(modelFolder),
-            _ => throw new DvpException($"{modelFolder} is a {type} model; this command runs bert, clip and clip_vision_model, and a DVP on bert."),
+            _ => throw new DvpException($"{modelFolder} is a {type} model; this command runs bert, t5, llama, clip and clip_vision_model, and a DVP on bert, t5 and llama."),
         };
     }
 
@@ -98,7 +98,7 @@ public static class ModelForward
                 Groups = gradients ? new ParameterGroups(mode, config.Adapters is not null) : null,
                 Force = force,
             });
-            DvpBert model = loaded.Model;
+            DvpLanguageModel model = loaded.Model;
             if (config.SearchLayers is not null)
             {
                 foreach (int layer in model.Candidates)
@@ -155,15 +155,16 @@ public static class ModelForward
             }
         }
 
-        private (DvpOutputs Outputs, Tensor? Loss) Record(Graph graph, DvpBert model, int layer, Dictionary<string, Variable> states)
+        private (DvpOutputs Outputs, Tensor? Loss) Record(
+            Graph graph, DvpLanguageModel model, int layer, Dictionary<string, Variable> states)
         {
             Variable ids = Integers(graph, "input_ids");
-            bool visual = model.Config.Kind != PromptKind.None;
-            Variable? features = visual ? Floats(graph, "visual_features") : null;
-            int prompts = features is null ? 0 : model.PromptTokens(features.Value.Extent(1));
-            Variable mask = Mask(graph, ids, 0);
-            Variable h = model.Prefix(graph, ids, mask.Value, layer, states);
-            DvpOutputs outputs = model.Suffix(graph, h, features, Mask(graph, ids, prompts).Value, layer, states);
+            Variable? features = model.Config.Kind != PromptKind.None ? Floats(graph, "visual_features") : null;
+            int prompts = features is null ? 0 : model.MaskedPromptTokens(features.Value.Extent(1));
+            StepInputs step = new(
+                ids.Value, Mask(graph, ids, 0).Value, null, Mask(graph, ids, prompts).Value, features?.Value, null,
+                model.EndToken < 0 ? null : Ends(graph, ids, prompts, model.EndToken));
+            DvpOutputs outputs = model.Suffix(graph, model.Prefix(graph, step, layer, states), step, layer, states);
             string wanted = model.Config.Loss == DvpLoss.CrossEntropy ? "labels" : "targets";
             if (!inputs.Contains(wanted))
             {
@@ -261,6 +262,20 @@ public static class ModelForward
             Variable input = graph.Input(ElementType.I32, batch, prompts + length);
             backend.Upload(input.Value, mask);
             return input;
+        }
+
+        /// <summary>Where the texts end.</summary>
+        private Tensor Ends(Graph graph, Variable ids, int prompts, int endToken)
+        {
+            (int batch, int length) = (ids.Value.Extent(0), ids.Value.Extent(1));
+            int[] tokens = [.. inputs.ReadInt64("input_ids").Select(v => checked((int)v))];
+            int[] table = new int[TextEnds.TableRows * batch];
+            for (int b = 0; b < batch; b++)
+            {
+                TextEnds.Write(table, batch, b, tokens.AsSpan(b * length, length), length, prompts, endToken);
+            }
+
+            return graph.Integers(table, TextEnds.TableRows, batch).Value;
         }
 
         private void Add(string name, Tensor tensor) => _results.Add(name, Values(tensor), tensor.Shape);

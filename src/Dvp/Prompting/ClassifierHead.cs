@@ -5,7 +5,7 @@ using Dvp.Engine.Tensors;
 
 namespace Dvp.Prompting;
 
-/// <summary>The answer classifier: Linear(C, 2C), LayerNorm, GELU, Linear(2C, answers).</summary>
+/// <summary>The answer classifier: Linear(C, 2C), LayerNorm, GELU, Linear(2C, answers); for LLaMA C/8 in place of 2C.</summary>
 public sealed class ClassifierHead
 {
     private const float NormEpsilon = 1e-5f;
@@ -17,16 +17,23 @@ public sealed class ClassifierHead
     private readonly ParameterBlock _outputBias;
 
     /// <summary>Makes the parameters <c>head.0</c>, <c>head.1</c> and <c>head.3</c> (number 2 is the activation).</summary>
-    public ClassifierHead(HeadConfig config, int channels, ParameterBuilder parameters, InitialValues initial)
+    /// <param name="config">Sizes.</param>
+    /// <param name="channels">C</param>
+    /// <param name="parameters">Names at the root.</param>
+    /// <param name="initial">Values of what the checkpoint lacks.</param>
+    /// <param name="uniform">Whether the linears start uniform in +-1/sqrt(inputs), as LLaMA's do for one-label tasks, not N(0, 0.02).</param>
+    public ClassifierHead(HeadConfig config, int channels, ParameterBuilder parameters, InitialValues initial, bool uniform = false)
     {
         ParameterBuilder head = parameters["head"];
         int hidden = config.HiddenSize;
-        _dense = head.Matrix("0.weight", hidden, channels, initial.Normal("head.0.weight", 0.02));
-        _denseBias = head.Vector("0.bias", hidden, InitialValues.Constant(0));
+        Initializer Weight(string name, int inputs) => uniform ? initial.Uniform(name, inputs) : initial.Normal(name, 0.02);
+        Initializer Bias(string name, int inputs) => uniform ? initial.Uniform(name, inputs) : InitialValues.Constant(0);
+        _dense = head.Matrix("0.weight", hidden, channels, Weight("head.0.weight", channels));
+        _denseBias = head.Vector("0.bias", hidden, Bias("head.0.bias", channels));
         _gamma = head.Vector("1.weight", hidden, InitialValues.Constant(1));
         _beta = head.Vector("1.bias", hidden, InitialValues.Constant(0));
-        _output = head.Matrix("3.weight", config.Labels, hidden, initial.Normal("head.3.weight", 0.02));
-        _outputBias = head.Vector("3.bias", config.Labels, InitialValues.Constant(0));
+        _output = head.Matrix("3.weight", config.Labels, hidden, Weight("head.3.weight", hidden));
+        _outputBias = head.Vector("3.bias", config.Labels, Bias("head.3.bias", hidden));
     }
 
     /// <summary>Records the logits (B, answers) of output states (B, C).</summary>

@@ -32,6 +32,16 @@ public enum DvpLoss
     CrossEntropy,
 }
 
+/// <summary>Which layers of a T5 stack add the relative position bias.</summary>
+public enum T5PositionBias
+{
+    /// <summary>Every layer adds the bias made from layer 0's table: T5 as it was trained.</summary>
+    Shared,
+
+    /// <summary>Layer 0 alone, as in the paper's published code.</summary>
+    FirstLayerOnly,
+}
+
 /// <summary>Sizes of the prompt attention.</summary>
 /// <param name="HiddenSize">M, channels of query, keys and values.</param>
 /// <param name="Heads">H, divides M.</param>
@@ -42,7 +52,7 @@ public sealed record PromptConfig(int HiddenSize, int Heads, int VisualSize, int
 
 /// <summary>Sizes of the adapters.</summary>
 /// <param name="HiddenSize">Channels between down and up.</param>
-/// <param name="Activation">ReLU for BERT and T5.</param>
+/// <param name="Activation">ReLU for BERT and T5, SiLU for LLaMA.</param>
 public sealed record AdapterConfig(int HiddenSize, Activation Activation = Activation.Relu);
 
 /// <summary>Sizes of the classifier.</summary>
@@ -59,7 +69,7 @@ public sealed record DvpConfig
     /// <summary>Name of the weights in a DVP folder.</summary>
     public const string WeightsName = "dvp.safetensors";
 
-    /// <summary>The language model's family; <c>bert</c>.</summary>
+    /// <summary>The language model's family: <c>bert</c>, <c>t5</c> or <c>llama</c>.</summary>
     public string LanguageModelType { get; init; } = "bert";
 
     /// <summary>K, the layer before which the prompt enters; null while a search has not decided.</summary>
@@ -82,6 +92,9 @@ public sealed record DvpConfig
 
     /// <summary>The training loss.</summary>
     public DvpLoss Loss { get; init; }
+
+    /// <summary>Which layers of T5 add the relative position bias; of no meaning for others.</summary>
+    public T5PositionBias PositionBias { get; init; }
 
     /// <summary>Longest text in tokens, specials included.</summary>
     public int TextLength { get; init; } = 16;
@@ -106,7 +119,12 @@ public sealed record DvpConfig
             throw file.Error("format_version", $"must be 1, found {version}; a newer program wrote this folder");
         }
 
-        file.RequireValue("language_model_type", "bert");
+        string type = file.Text("language_model_type");
+        if (type is not ("bert" or "t5" or "llama"))
+        {
+            throw file.Error("language_model_type", $"must be bert, t5 or llama, found {type}");
+        }
+
         file.RequireValue("form", "classifier", optional: true);
         ConfigFile prompt = file.Section("prompt") ?? throw file.Error("prompt", "is missing");
         ConfigFile head = file.Section("head") ?? throw file.Error("head", "is missing");
@@ -120,11 +138,12 @@ public sealed record DvpConfig
 
         if (promptConfig.Prompts != 1)
         {
-            throw prompt.Error("num_prompts", $"must be 1, found {promptConfig.Prompts}: BERT has one query, its [CLS] state");
+            throw prompt.Error("num_prompts", $"must be 1, found {promptConfig.Prompts}: there is one query, one state of the text");
         }
 
         DvpConfig config = new()
         {
+            LanguageModelType = type,
             Layer = file.Has("layer") ? file.Int("layer") : null,
             SearchLayers = file.Section("search")?.Integers("layers"),
             Kind = file.Text("prompt_kind", "dynamic") switch
@@ -137,7 +156,7 @@ public sealed record DvpConfig
             },
             Prompt = promptConfig,
             Adapters = file.Section("adapters") is { } adapters
-                ? new AdapterConfig(adapters.PositiveInt("hidden_size"), adapters.Activation("activation", Activation.Relu))
+                ? new AdapterConfig(adapters.PositiveInt("hidden_size"), adapters.Activation("activation", type == "llama" ? Activation.Silu : Activation.Relu))
                 : null,
             Head = new HeadConfig(head.PositiveInt("hidden_size"), head.PositiveInt("num_labels")),
             Loss = file.Text("loss") switch
@@ -145,6 +164,12 @@ public sealed record DvpConfig
                 "binary_cross_entropy" => DvpLoss.BinaryCrossEntropy,
                 "cross_entropy" => DvpLoss.CrossEntropy,
                 string other => throw file.Error("loss", $"must be binary_cross_entropy or cross_entropy, found {other}"),
+            },
+            PositionBias = file.Text("position_bias", "shared") switch
+            {
+                "shared" => T5PositionBias.Shared,
+                "first-layer-only" => T5PositionBias.FirstLayerOnly,
+                string other => throw file.Error("position_bias", $"must be shared or first-layer-only, found {other}"),
             },
             TextLength = file.PositiveInt("text_length", 16),
             Answers = file.Texts("answers") ?? [],
@@ -210,6 +235,11 @@ public sealed record DvpConfig
             json.WriteNumber("hidden_size", Head.HiddenSize);
             json.WriteNumber("num_labels", Head.Labels);
             json.WriteEndObject();
+            if (LanguageModelType == "t5")
+            {
+                json.WriteString("position_bias", PositionBias == T5PositionBias.Shared ? "shared" : "first-layer-only");
+            }
+
             json.WriteString("loss", Loss == DvpLoss.CrossEntropy ? "cross_entropy" : "binary_cross_entropy");
             if (SearchLayers is not null)
             {

@@ -4,7 +4,6 @@ using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
 using Dvp.Engine.Optim;
 using Dvp.Engine.Tensors;
-using Dvp.Models.Bert;
 
 namespace Dvp.Prompting;
 
@@ -33,9 +32,10 @@ public sealed record LoadOptions
 /// <summary>A DVP model with its parameters, loaded from a language model's folder and a DVP folder or fresh initial values.</summary>
 public sealed class LoadedDvp : IDisposable
 {
+    private static readonly string[] s_languageModel = ["embeddings.", "encoder.", "decoder.", "shared.", "model."];
     private readonly HashSet<string> _fromFolder;
 
-    private LoadedDvp(DvpBert model, ParameterSet parameters, IEnumerable<string> fromFolder)
+    private LoadedDvp(DvpLanguageModel model, ParameterSet parameters, IEnumerable<string> fromFolder)
     {
         Model = model;
         Parameters = parameters;
@@ -43,7 +43,7 @@ public sealed class LoadedDvp : IDisposable
     }
 
     /// <summary>The model.</summary>
-    public DvpBert Model { get; }
+    public DvpLanguageModel Model { get; }
 
     /// <summary>Its parameters.</summary>
     public ParameterSet Parameters { get; }
@@ -55,7 +55,7 @@ public sealed class LoadedDvp : IDisposable
         options ??= new LoadOptions();
         string whole = AtomicFolder.Resolve(dvpFolder);
         DvpConfig config = DvpConfig.Load(whole);
-        using BertFolder folder = BertFolder.Open(languageModel);
+        using LanguageModelFolder folder = LanguageModelFolder.Open(languageModel, config.LanguageModelType);
         if (!options.Force && !string.IsNullOrEmpty(config.LanguageModelFingerprint))
         {
             string found = folder.Fingerprint();
@@ -75,7 +75,7 @@ public sealed class LoadedDvp : IDisposable
     /// <exception cref="DvpException">A file is missing or damaged, or the configuration does not fit the model.</exception>
     public static LoadedDvp Create(string languageModel, DvpConfig config, Backend backend, LoadOptions options)
     {
-        using BertFolder folder = BertFolder.Open(languageModel);
+        using LanguageModelFolder folder = LanguageModelFolder.Open(languageModel, config.LanguageModelType);
         return Make(folder, config, backend, options, null, []);
     }
 
@@ -103,20 +103,20 @@ public sealed class LoadedDvp : IDisposable
     public void Dispose() => Parameters.Dispose();
 
     private static LoadedDvp Make(
-        BertFolder folder, DvpConfig config, Backend backend, LoadOptions options, TensorSource? dvp, IEnumerable<string> fromFolder)
+        LanguageModelFolder folder, DvpConfig config, Backend backend, LoadOptions options, TensorSource? dvp, IEnumerable<string> fromFolder)
     {
         ParameterSet parameters = new(backend);
         try
         {
-            TensorSource encoder = folder.Encoder();
-            CheckpointValues values = dvp is null ? new CheckpointValues(encoder) : new CheckpointValues(dvp, encoder);
+            TensorSource language = folder.Weights;
+            CheckpointValues values = dvp is null ? new CheckpointValues(language) : new CheckpointValues(dvp, language);
             ParameterBuilder builder = new(
                 parameters, values, name => options.Groups is { } groups && groups.Trains(name) && options.Frozen?.Invoke(name) != true)
             {
                 FrozenMatrixType = options.FrozenMatrices,
                 IgnoreInitial = dvp is not null, // a DVP folder is whole: nothing of it is left to chance
             };
-            DvpBert model = new(config, folder.Config, builder, options.Initial);
+            DvpLanguageModel model = folder.Make(config, builder, options.Initial);
             foreach (string name in builder.Missing.Where(n => dvp is not null && !IsLanguageModel(n)))
             {
                 dvp!.Required(name, -1);
@@ -133,7 +133,7 @@ public sealed class LoadedDvp : IDisposable
     }
 
     private static bool IsLanguageModel(string name) =>
-        name.StartsWith("embeddings.", StringComparison.Ordinal) || name.StartsWith("encoder.", StringComparison.Ordinal);
+        Array.Exists(s_languageModel, prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <summary>The DVP part, what trains, and what the loaded folder held beside that: a language model's trained norms.</summary>
     private bool IsSaved(Parameter parameter) =>

@@ -20,6 +20,13 @@ public sealed record InitialValues(ulong Seed, double TypeDeviation = 1)
     /// <summary>Normal around 0.</summary>
     public Initializer Normal(string name, double deviation) => values => Stream(name).FillNormal(values, 0, deviation);
 
+    /// <summary>Uniform in +-sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010): LLaMA's adapters.</summary>
+    public Initializer Xavier(string name, int inputs, int outputs) => values =>
+    {
+        double bound = Math.Sqrt(6.0 / (inputs + outputs));
+        Stream(name).FillUniform(values, -bound, bound);
+    };
+
     /// <summary>All values the same.</summary>
     public static Initializer Constant(float value) => values => values.Fill(value);
 

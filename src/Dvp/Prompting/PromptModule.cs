@@ -21,7 +21,7 @@ public sealed class PromptModule
     private readonly ParameterBlock? _mergeBias;
     private readonly ParameterBlock? _map;
     private readonly ParameterBlock? _mapBias;
-    private readonly ParameterBlock _types;
+    private readonly ParameterBlock? _types;
 
     /// <summary>Makes the parameters of a prompt.</summary>
     /// <param name="config">Sizes.</param>
@@ -30,8 +30,10 @@ public sealed class PromptModule
     /// <param name="parameters">Names at the root, or below <c>search.k</c> for a candidate.</param>
     /// <param name="initial">Values of what the checkpoint lacks.</param>
     /// <param name="scope">Prefix of the names, for the draws of initial values.</param>
+    /// <param name="types">Whether text and prompt have type embeddings: BERT and T5, not LLaMA.</param>
     public PromptModule(
-        PromptConfig config, PromptKind kind, int channels, ParameterBuilder parameters, InitialValues initial, string scope = "")
+        PromptConfig config, PromptKind kind, int channels, ParameterBuilder parameters, InitialValues initial, string scope = "",
+        bool types = true)
     {
         _config = config;
         _kind = kind;
@@ -54,7 +56,7 @@ public sealed class PromptModule
             _mapBias = parameters.Vector("visual_projection.bias", channels, initial.Uniform("visual_projection.bias", v));
         }
 
-        _types = parameters.Table(
+        _types = !types ? null : parameters.Table(
             "token_type_embeddings.weight", 2, channels, initial.Normal(scope + "token_type_embeddings", initial.TypeDeviation));
     }
 
@@ -68,21 +70,21 @@ public sealed class PromptModule
 
     /// <summary>Records the prompt and its insertion before the text.</summary>
     /// <param name="graph">The recording.</param>
+    /// <param name="query">(B, C) the state that asks the picture; the baselines do not look at it</param>
     /// <param name="h">(B, T, C) state of the text at depth K</param>
     /// <param name="visual">(B, N, V) visual tokens</param>
     /// <param name="attention">Receives the probabilities (B, H, P, N) of the prompt attention; null for the baselines.</param>
     /// <param name="prompt">Receives the prompt (B, P, C) before its type embedding is added.</param>
     /// <returns>(B, P + T, C)</returns>
-    public Variable Insert(Graph graph, Variable h, Variable visual, out Tensor? attention, out Variable prompt)
+    public Variable Insert(
+        Graph graph, Variable query, Variable h, Variable visual, out Tensor? attention, out Variable prompt)
     {
         (int batch, int channels) = (h.Value.Extent(0), h.Value.Columns);
         attention = null;
         if (_kind == PromptKind.Dynamic)
         {
-            // The [CLS] state at depth K asks; several prompt tokens would need several queries, and BERT has one.
-            Variable query = graph.Linear(graph.Token(h, 0), _q!, _qBias);
-            query = graph.Reshape(query, batch, 1, _config.HiddenSize);
-            (Variable context, attention) = graph.PromptAttention(query, visual, _k!, _v!, _vBias!, _config.Heads, _config.Dropout);
+            Variable q = graph.Reshape(graph.Linear(query, _q!, _qBias), batch, 1, _config.HiddenSize);
+            (Variable context, attention) = graph.PromptAttention(q, visual, _k!, _v!, _vBias!, _config.Heads, _config.Dropout);
             prompt = graph.Linear(context, _merge!, _mergeBias);
         }
         else

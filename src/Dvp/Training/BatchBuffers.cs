@@ -1,6 +1,7 @@
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Tensors;
+using Dvp.Prompting;
 
 namespace Dvp.Training;
 
@@ -17,45 +18,41 @@ public readonly record struct StepShape(int Batch, int Texts, int Length)
     }
 }
 
-/// <summary>Inputs of a recorded step on the device.</summary>
-/// <param name="Ids">I32 (D, T)</param>
-/// <param name="TextMask">I32 (D, T)</param>
-/// <param name="Rows">I32 (B), the text of each example; null where D = B</param>
-/// <param name="FullMask">I32 (B, P + T), the prompt's ones first; null without a prompt</param>
-/// <param name="Visual">(B, N, V); null without a prompt</param>
-/// <param name="Targets">(B, labels), or I32 (B) for one label; null where no loss is asked for</param>
-public sealed record StepInputs(Tensor Ids, Tensor TextMask, Tensor? Rows, Tensor? FullMask, Tensor? Visual, Tensor? Targets);
-
 /// <summary>Fills the inputs of a step from examples, in host memory that is reused from batch to batch.</summary>
 public sealed class BatchBuffers
 {
     private readonly TrainingSet _set;
     private readonly int _maximumLength;
+    private readonly int _minimumLength;
+    private readonly int _endToken;
     private int[] _ids = [];
     private int[] _mask = [];
     private int[] _fullMask = [];
     private int[] _rows = [];
     private int[] _owners = [];
     private int[] _labels = [];
+    private int[] _ends = [];
     private float[] _visual = [];
     private float[] _targets = [];
 
     /// <summary>Makes buffers for a set.</summary>
     /// <param name="set">The examples.</param>
-    /// <param name="maximumLength">Longest text in tokens; longer ones were cut when the set was made.</param>
-    public BatchBuffers(TrainingSet set, int maximumLength)
+    /// <param name="model">The model that reads them: its longest text, to which longer ones were cut when the set was made; its padding; its end token.</param>
+    public BatchBuffers(TrainingSet set, DvpLanguageModel model)
     {
         _set = set;
-        _maximumLength = maximumLength;
+        _maximumLength = model.MaximumPositions;
+        _minimumLength = model.MinimumLength;
+        _endToken = model.EndToken;
     }
 
-    /// <summary>The shape of a batch: T is its own longest text, D the number of its different texts.</summary>
+    /// <summary>The shape of a batch: T is its own longest text (the model's fixed length, where it has one), D the number of its different texts.</summary>
     /// <param name="examples">At most B examples.</param>
     /// <param name="batch">B</param>
     /// <param name="share">Whether equal texts are computed once. Not under dropout, where every example has its own.</param>
     public StepShape Shape(ReadOnlySpan<int> examples, int batch, bool share)
     {
-        int longest = 1;
+        int longest = _minimumLength;
         foreach (int example in examples)
         {
             longest = Math.Max(longest, _set.Tokens(example).Length);
@@ -109,6 +106,7 @@ public sealed class BatchBuffers
         }
 
         UploadFullMask(backend, examples, inputs.FullMask, promptTokens, length);
+        UploadEnds(backend, examples, inputs, promptTokens, length, known);
         UploadVisual(backend, examples, inputs.Visual);
         UploadTargets(backend, examples, inputs.Targets);
     }
@@ -130,6 +128,26 @@ public sealed class BatchBuffers
         }
 
         backend.Upload(mask, _fullMask.AsSpan(0, batch * full));
+    }
+
+    private void UploadEnds(Backend backend, ReadOnlySpan<int> examples, StepInputs inputs, int promptTokens, int length, int known)
+    {
+        if (inputs.Ends is not { } ends)
+        {
+            return;
+        }
+
+        int count = ends.Columns;
+        Grow(ref _ends, TextEnds.TableRows * count);
+        bool perText = inputs.Visual is null && inputs.Rows is not null;
+        for (int i = 0; i < count; i++)
+        {
+            int example = perText ? _owners[i < known ? i : 0] : examples[i < examples.Length ? i : 0];
+            int prompts = inputs.Visual is null ? 0 : promptTokens;
+            TextEnds.Write(_ends, count, i, _set.Tokens(example), length, prompts, _endToken);
+        }
+
+        backend.Upload(ends, _ends.AsSpan(0, TextEnds.TableRows * count));
     }
 
     /// <summary>Numbers the different texts of a batch in order of appearance: the text of each example, and an example for each text.</summary>

@@ -6,7 +6,7 @@ namespace Dvp.Training;
 /// <summary>Answers of a model to the examples of a set, in evaluation mode.</summary>
 public sealed class Predictor
 {
-    private readonly DvpBert _model;
+    private readonly DvpLanguageModel _model;
     private readonly StepGraphs _graphs;
     private readonly int _batch;
 
@@ -14,7 +14,7 @@ public sealed class Predictor
     /// <param name="model">The model.</param>
     /// <param name="graphs">Recorded steps.</param>
     /// <param name="batch">Examples of one pass.</param>
-    public Predictor(DvpBert model, StepGraphs graphs, int batch = 64)
+    public Predictor(DvpLanguageModel model, StepGraphs graphs, int batch = 64)
     {
         _model = model;
         _graphs = graphs;
@@ -34,7 +34,7 @@ public sealed class Predictor
             ? set.Tokens(a).Length.CompareTo(set.Tokens(b).Length)
             : set.Text(a) != set.Text(b) ? set.Text(a).CompareTo(set.Text(b)) : a.CompareTo(b)); // equal texts are computed once
         int batch = Math.Min(_batch, set.Count);
-        BatchBuffers buffers = new(set, _model.Bert.MaximumPositions);
+        BatchBuffers buffers = new(set, _model);
         float[] rows = new float[batch * labels];
         for (int start = 0; start < order.Length; start += batch)
         {
@@ -76,7 +76,7 @@ public sealed class Predictor
     public void ScoreLayers(TrainingSet set, ReadOnlySpan<int> examples, ReadOnlySpan<int> layers, Span<double> scores)
     {
         Backend backend = _graphs.Backend;
-        BatchBuffers buffers = new(set, _model.Bert.MaximumPositions);
+        BatchBuffers buffers = new(set, _model);
         PrefixStep prefix = _graphs.Prefix(buffers.Shape(examples, examples.Length, share: true));
         buffers.Upload(backend, examples, prefix.Inputs, _graphs.PromptTokens);
         prefix.Work.Run();

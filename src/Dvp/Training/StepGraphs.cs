@@ -10,7 +10,7 @@ namespace Dvp.Training;
 /// </summary>
 public sealed class StepGraphs : IDisposable
 {
-    private readonly DvpBert _model;
+    private readonly DvpLanguageModel _model;
     private readonly int _labels;
     private readonly int _visualTokens;
     private readonly int _visualChannels;
@@ -28,7 +28,7 @@ public sealed class StepGraphs : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="backend">The device.</param>
     /// <param name="visualTokens">N</param>
-    public StepGraphs(DvpBert model, Backend backend, int visualTokens)
+    public StepGraphs(DvpLanguageModel model, Backend backend, int visualTokens)
     {
         _model = model;
         Backend = backend;
@@ -53,8 +53,8 @@ public sealed class StepGraphs : IDisposable
     public long ActivationBytes =>
         _trainingArena.CapacityBytes + _inferenceArena.CapacityBytes + _prefixArena.CapacityBytes + _layerArenas.Sum(a => a.CapacityBytes);
 
-    /// <summary>Tokens that a prompt puts before the text.</summary>
-    public int PromptTokens => _model.PromptTokens(_visualTokens);
+    /// <summary>Tokens that a prompt puts before the text's mask.</summary>
+    public int PromptTokens => _model.MaskedPromptTokens(_visualTokens);
 
     /// <summary>The training step of a shape with the prompt before a layer.</summary>
     /// <param name="shape">Sizes.</param>
@@ -65,7 +65,7 @@ public sealed class StepGraphs : IDisposable
     {
         if (!_training.TryGetValue((shape, layer), out TrainingStep? step))
         {
-            Graph graph = new(Backend, _trainingArena, training: true, dropout ? DropoutState : null);
+            Graph graph = new(Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state);
             StepInputs inputs = Inputs(graph, shape, targets: true);
             DvpOutputs outputs = Forward(graph, inputs, layer);
             Tensor loss = _model.Loss(graph, outputs.Logits, graph.Constant(inputs.Targets!), scale);
@@ -82,7 +82,7 @@ public sealed class StepGraphs : IDisposable
     {
         if (!_inference.TryGetValue((shape, layer), out InferenceStep? step))
         {
-            Graph graph = new(Backend, _inferenceArena, training: false, layerArenas: _layerArenas);
+            Graph graph = new(Backend, _inferenceArena, training: false, layerArenas: _layerArenas, constants: _state);
             StepInputs inputs = Inputs(graph, shape, targets: false);
             DvpOutputs outputs = Forward(graph, inputs, layer);
             step = new InferenceStep(Backend.Record(graph.RunForward), inputs, outputs);
@@ -97,14 +97,14 @@ public sealed class StepGraphs : IDisposable
     {
         if (!_prefixes.TryGetValue(shape, out PrefixStep? step))
         {
-            Graph graph = new(Backend, _prefixArena, training: false);
+            Graph graph = new(Backend, _prefixArena, training: false, constants: _state);
             StepInputs inputs = Inputs(graph, shape, targets: false);
             int deepest = _model.Candidates.Max();
-            Variable[] states = new Variable[deepest + 1];
-            states[0] = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, 0);
+            TextState[] states = new TextState[deepest + 1];
+            states[0] = _model.Prefix(graph, inputs, 0);
             for (int i = 0; i < deepest; i++)
             {
-                states[i + 1] = _model.NextLayer(graph, states[i], inputs.TextMask, i);
+                states[i + 1] = _model.NextLayer(graph, states[i], inputs, i);
             }
 
             step = new PrefixStep(shape, Backend.Record(graph.RunForward), inputs, states);
@@ -119,9 +119,9 @@ public sealed class StepGraphs : IDisposable
     {
         if (!_suffixes.TryGetValue((prefix.Shape, layer), out InferenceStep? step))
         {
-            Graph graph = new(Backend, _inferenceArena, training: false);
-            Variable h = PerExample(graph, graph.Constant(prefix.States[layer].Value), prefix.Inputs);
-            DvpOutputs outputs = _model.Suffix(graph, h, graph.Constant(prefix.Inputs.Visual!), prefix.Inputs.FullMask!, layer);
+            Graph graph = new(Backend, _inferenceArena, training: false, constants: _state);
+            TextState state = prefix.States[layer].Select(x => PerExample(graph, graph.Constant(x.Value), prefix.Inputs));
+            DvpOutputs outputs = _model.Suffix(graph, state, prefix.Inputs, layer);
             step = new InferenceStep(Backend.Record(graph.RunForward), prefix.Inputs, outputs);
             _suffixes.Add((prefix.Shape, layer), step);
         }
@@ -146,13 +146,13 @@ public sealed class StepGraphs : IDisposable
     /// <summary>Text below K once for each different text, the rest once for each example; a model without a prompt computes texts alone.</summary>
     private DvpOutputs Forward(Graph graph, StepInputs inputs, int layer)
     {
-        Variable h = _model.Prefix(graph, graph.Constant(inputs.Ids), inputs.TextMask, layer);
+        TextState state = _model.Prefix(graph, inputs, layer);
         if (inputs.Visual is not null)
         {
-            return _model.Suffix(graph, PerExample(graph, h, inputs), graph.Constant(inputs.Visual), inputs.FullMask!, layer);
+            return _model.Suffix(graph, state.Select(x => PerExample(graph, x, inputs)), inputs, layer);
         }
 
-        DvpOutputs outputs = _model.Suffix(graph, h, null, inputs.TextMask, layer);
+        DvpOutputs outputs = _model.Suffix(graph, state, inputs, layer);
         return outputs with { Logits = PerExample(graph, outputs.Logits, inputs) };
     }
 
@@ -171,7 +171,8 @@ public sealed class StepGraphs : IDisposable
             visual ? graph.Input(Backend.ActivationType, shape.Batch, _visualTokens, _visualChannels).Value : null,
             !targets ? null : _model.Config.Loss == DvpLoss.CrossEntropy
                 ? Integers(shape.Batch)
-                : graph.Input(Backend.ActivationType, shape.Batch, _labels).Value);
+                : graph.Input(Backend.ActivationType, shape.Batch, _labels).Value,
+            _model.EndToken < 0 ? null : Integers(TextEnds.TableRows, visual ? shape.Batch : shape.Texts));
     }
 }
 
@@ -191,5 +192,5 @@ public sealed record InferenceStep(RecordedWork Work, StepInputs Inputs, DvpOutp
 /// <param name="Shape">Sizes.</param>
 /// <param name="Work">Forward.</param>
 /// <param name="Inputs">To be filled before each run; the arms read masks and visual tokens from here.</param>
-/// <param name="States">(D, T, C) at depth 0, 1, ... after the run.</param>
-public sealed record PrefixStep(StepShape Shape, RecordedWork Work, StepInputs Inputs, IReadOnlyList<Variable> States);
+/// <param name="States">The texts at depth 0, 1, ... after the run.</param>
+public sealed record PrefixStep(StepShape Shape, RecordedWork Work, StepInputs Inputs, IReadOnlyList<TextState> States);

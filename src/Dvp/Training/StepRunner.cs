@@ -32,13 +32,13 @@ public sealed class StepRunner : IDisposable
     /// <param name="set">The examples to train on.</param>
     /// <param name="settings">Hyper-parameters.</param>
     /// <param name="groups">Which parameters are decayed, and the head's rate.</param>
-    public StepRunner(DvpBert model, ParameterSet parameters, TrainingSet set, TrainerSettings settings, ParameterGroups groups)
+    public StepRunner(DvpLanguageModel model, ParameterSet parameters, TrainingSet set, TrainerSettings settings, ParameterGroups groups)
     {
         _parameters = parameters;
         _settings = settings;
         _schedule = settings.Schedule();
         _plan = new BatchPlan(set, settings.Batch, settings.Seed);
-        _buffers = new BatchBuffers(set, model.Bert.MaximumPositions);
+        _buffers = new BatchBuffers(set, model);
         Backend backend = parameters.Backend;
         _state = new Arena(backend, 4096);
         _results = _state.Allocate(backend.AccumulationType, 2); // loss and norm, read in one copy

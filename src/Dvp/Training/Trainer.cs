@@ -15,7 +15,7 @@ namespace Dvp.Training;
 public sealed class Trainer : IDisposable
 {
     private const int ReportEvery = 10;
-    private readonly DvpBert _model;
+    private readonly DvpLanguageModel _model;
     private readonly Backend _backend;
     private readonly TrainingSet? _validation;
     private readonly TrainerSettings _settings;
@@ -30,7 +30,7 @@ public sealed class Trainer : IDisposable
     /// <param name="settings">Hyper-parameters.</param>
     /// <param name="groups">Which parameters train and how.</param>
     public Trainer(
-        DvpBert model, ParameterSet parameters, TrainingSet train, TrainingSet? validation, TrainerSettings settings,
+        DvpLanguageModel model, ParameterSet parameters, TrainingSet train, TrainingSet? validation, TrainerSettings settings,
         ParameterGroups groups)
     {
         _model = model;

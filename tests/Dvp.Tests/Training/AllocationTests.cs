@@ -64,7 +64,7 @@ public sealed class AllocationTests
         process = GC.GetTotalAllocatedBytes(precise: true) - process;
         collections = Collections() - collections;
         BatchPlan plan = new(set, settings.Batch, settings.Seed);
-        BatchBuffers buffers = new(set, bert.Positions);
+        BatchBuffers buffers = new(set, loaded.Model);
         int shapes = Enumerable.Range(300 * Accumulation, Steps * Accumulation)
             .Select(i => buffers.Shape(plan.Examples(i), plan.Batch, share: true)).Distinct().Count();
         Console.WriteLine($$"""

@@ -3,6 +3,7 @@ using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
 using Dvp.Engine.Tensors;
+using Dvp.Prompting;
 using Dvp.Training;
 
 namespace Dvp.Tests.Training;
@@ -20,7 +21,7 @@ internal sealed class GoldenBatches(string folder)
     }
 
     /// <summary>Copies a batch, as it is, to the inputs of a recorded step.</summary>
-    public void Upload(Backend device, string prefix, StepInputs inputs)
+    public void Upload(Backend device, string prefix, StepInputs inputs, int endToken = -1)
     {
         (int batch, int length, _) = Sizes(prefix);
         int[] mask = Integers(prefix + "attention_mask");
@@ -36,6 +37,18 @@ internal sealed class GoldenBatches(string folder)
         device.Upload(inputs.TextMask, mask);
         device.Upload(inputs.FullMask, full);
         device.Upload(inputs.Visual!, _inputs.Floats(prefix + "visual_features"));
+        if (inputs.Ends is not null)
+        {
+            int[] ids = Integers(prefix + "input_ids");
+            int[] ends = new int[TextEnds.TableRows * batch];
+            for (int b = 0; b < batch; b++)
+            {
+                TextEnds.Write(ends, batch, b, ids.AsSpan(b * length, length), length, prompts, endToken);
+            }
+
+            device.Upload(inputs.Ends, ends);
+        }
+
         if (inputs.Targets is { Type: ElementType.I32 })
         {
             device.Upload(inputs.Targets, Integers(prefix + "labels"));

@@ -62,7 +62,7 @@ public sealed class ModelGradientTests : IDisposable
 
         using StepGraphs graphs = new(loaded.Model, _device, TinyDvp.VisualTokens);
         TrainingSet set = TinyDvp.Examples(s_bert, 3, seed: 8);
-        BatchBuffers buffers = new(set, s_bert.Positions);
+        BatchBuffers buffers = new(set, loaded.Model);
         int[] examples = [2, 0, 1];
         TrainingStep step = graphs.Training(buffers.Shape(examples, examples.Length, share: false), layer, dropout, scale: 0.5f);
         _device.Upload(graphs.DropoutState, (int[])[9, 0, 4, 0]);

@@ -24,7 +24,7 @@ public sealed class SharedTextTests
         using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(bert, layer, adapters: true, kind), backend);
         TrainingSet set = Repeating(bert);
         using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
-        BatchBuffers buffers = new(set, bert.Positions);
+        BatchBuffers buffers = new(set, loaded.Model);
         int[] examples = [0, 1, 2, 3, 4, 5, 6, 7];
         StepShape shared = buffers.Shape(examples, examples.Length, share: true);
         Assert.Equal(3, shared.Texts);
