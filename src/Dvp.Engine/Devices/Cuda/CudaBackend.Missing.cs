@@ -39,25 +39,10 @@ public sealed partial class CudaBackend
     public override void DropoutApply(Tensor y, Tensor x, Dropout dropout, bool accumulate) => throw Missing();
 
     /// <inheritdoc/>
-    public override void LinearForward( Tensor y, Tensor? preActivation, Tensor x, ParameterBlock weight, ParameterBlock? bias, Activation activation, Tensor? residual) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void LinearBackwardInput(Tensor dx, Tensor dy, ParameterBlock weight, bool accumulate) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void LinearBackwardParameters(Tensor dweight, Tensor? dbias, Tensor dy, Tensor x) => throw Missing();
-
-    /// <inheritdoc/>
     public override void ActivationForward(Tensor y, Tensor x, Activation activation) => throw Missing();
 
     /// <inheritdoc/>
     public override void ActivationBackward(Tensor dx, Tensor dy, Tensor preActivation, Activation activation) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void AdapterForward(Tensor y, Tensor preActivation, Tensor hidden, Tensor x, AdapterParameters adapter) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void AdapterBackward( Tensor? dx, Tensor dhidden, Tensor dy, Tensor x, Tensor preActivation, Tensor hidden, AdapterParameters adapter) => throw Missing();
 
     /// <inheritdoc/>
     public override void LayerNormForward(NormState saved, Tensor y, Tensor x, Tensor? residual, ParameterBlock gamma, ParameterBlock beta, float epsilon) => throw Missing();
@@ -143,6 +128,15 @@ public sealed partial class CudaBackend
     /// <inheritdoc/>
     public override void AdamW(
         IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss) => throw Missing();
+
+    /// <summary>Multiprocessors of the device.</summary>
+    internal int Multiprocessors => throw Missing();
+
+    /// <summary>Number of the recording under way; 0 for none.</summary>
+    internal int Recording => throw Missing();
+
+    /// <summary>Address of scratch memory for one operator.</summary>
+    internal nint Scratch(long bytes) => throw Missing();
 
     internal static InvalidOperationException Missing() => new("This operator has no kernel.");
 }

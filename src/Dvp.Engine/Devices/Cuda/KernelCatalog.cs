@@ -16,13 +16,30 @@ internal static class KernelCatalog
 {
     private static readonly ElementType[] s_reals = [ElementType.F32, ElementType.BF16, ElementType.F16];
 
-    // File, and the option strings it is compiled with besides the three storage types.
-    private static readonly (string File, string[] Options)[] s_files =
+    private static readonly ElementType[] s_single = [ElementType.F32];
+    private static readonly ElementType[] s_halves = [ElementType.BF16, ElementType.F16];
+
+    // File, the storage types it is compiled for, and the option strings besides.
+    private static readonly (string File, ElementType[] Reals, string[] Options)[] s_files =
     [
-        ("layernorm", [""]),
+        ("layernorm", s_reals, [""]),
+        ("column_sums", s_reals, [""]),
+        ("convert", s_single, ["source=bf16", "source=f16"]),
+        ("convert", [ElementType.BF16], ["source=f32", "source=f16"]),
+        ("convert", [ElementType.F16], ["source=f32", "source=bf16"]),
+        ("matmul_mma", s_halves,
+        [
+            "tile_m=128 tile_n=128", "tile_m=128 tile_n=64", "tile_m=64 tile_n=64",
+            "tile_m=128 tile_n=128 out=f32", "tile_m=128 tile_n=64 out=f32", "tile_m=64 tile_n=64 out=f32",
+        ]),
+        ("matmul_reduce", s_reals, [""]),
+        ("matmul_reduce", s_halves, ["out=f32"]),
+        ("matmul_simt", s_single, ["tile=128", "tile=64"]),
+        ("matvec", s_reals, [""]),
+        ("matvec", s_halves, ["out=f32"]),
     ];
 
     /// <summary>All variants.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =
-        [.. from f in s_files from options in f.Options from real in s_reals select new KernelVariant(f.File, real, options)];
+        [.. from f in s_files from options in f.Options from real in f.Reals select new KernelVariant(f.File, real, options)];
 }

@@ -1,0 +1,76 @@
+// epilogue.cuh: what follows a matrix product, shared by every kernel that makes one and by the one that adds up the parts of a split sum.
+//
+//     v = sum + bias;   pre = v;   y = activation(v) + residual
+//
+// pre is what the activation's backward pass needs. A product that is added to its output passes the output as the residual too: each
+// element is read and then written by one and the same thread.
+
+#pragma once
+#include "common/activation.cuh"
+#include "common/words.cuh"
+
+template <typename T> struct Epilogue
+{
+    T* y;              // (M, N)
+    real* pre;         // (M, N) or null
+    const real* bias;  // (N) or null
+    const T* residual; // (M, N) or null; may be y
+    int M, N;
+    int y_stride, pre_stride, residual_stride; // elements from row to row
+    int activation;
+    bool vectors; // every base address and stride is a multiple of four elements
+
+    __device__ __forceinline__ void write(int row, int column, float v) const
+    {
+        if (row >= M || column >= N) return;
+        if (bias) v += load(bias + column);
+        if (pre) store(pre + (size_t)row * pre_stride + column, v);
+        v = activate(v, activation);
+        if (residual) v += load(residual + (size_t)row * residual_stride + column);
+        store(y + (size_t)row * y_stride + column, v);
+    }
+
+    // Columns [column, column + 4); column is a multiple of four.
+    __device__ __forceinline__ void write_4(int row, int column, float_4 x) const
+    {
+        if (!vectors || column + 4 > N)
+        {
+#pragma unroll
+            for (int i = 0; i < 4; i++) write(row, column + i, x.v[i]);
+            return;
+        }
+        if (row >= M) return;
+        if (bias) add(x, load_4(bias + column));
+        if (pre) store_4(pre + (size_t)row * pre_stride + column, x);
+        if (activation != kNone)
+        {
+#pragma unroll
+            for (int i = 0; i < 4; i++) x.v[i] = activate(x.v[i], activation);
+        }
+        if (residual) add(x, load_4(residual + (size_t)row * residual_stride + column));
+        store_4(y + (size_t)row * y_stride + column, x);
+    }
+
+    static __device__ __forceinline__ void add(float_4& x, const float_4& other)
+    {
+#pragma unroll
+        for (int i = 0; i < 4; i++) x.v[i] += other.v[i];
+    }
+};
+
+// Writes four columns of a part of a split sum: (M, N) floats without gaps.
+__device__ __forceinline__ void write_partial(float* partial, int row, int column, int M, int N, const float_4& x)
+{
+    if (row >= M) return;
+    float* p = partial + (size_t)row * N + column;
+    if (N % 4 == 0 && column < N)
+    {
+        store_4(p, x);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+    {
+        if (column + i < N) p[i] = x.v[i];
+    }
+}

@@ -1,0 +1,96 @@
+// mma_tile.cuh: pieces of matrices on their way from global memory through shared memory to the tensor cores: for 16-bit storage.
+//
+// An operand is (outer, K): outer are the rows of A or of B in sum = A B^T. In memory K runs along the rows (kAlongK), or every k has a row
+// of its own (kAcrossK), as the transposed operands of the gradients do; ldmatrix turns the latter round on the way to registers.
+//
+// Shared memory is an array of chunks of 16 bytes, eight elements: what cp.async writes and what ldmatrix reads as one row of a matrix. A piece
+// keeps the operand's order: kAlongK rows of 32 k are four chunks, kAcrossK rows of `outer` elements are outer / 8.
+// Eight rows at the same chunk would lie in the same few banks, so the chunk's place in its row is XORed with the row's number:
+// ldmatrix then meets every bank once, and so does cp.async.
+
+#pragma once
+#include "common/words.cuh"
+
+enum Layout { kAlongK, kAcrossK };
+
+constexpr int kDepth = 32; // k of a piece: two steps of mma
+
+template <int kChunks> __device__ __forceinline__ int swizzled(int row, int chunk)
+{
+    // Rows of four chunks: two rows share the 128 bytes in which every bank lies once.
+    return kChunks == 4 ? row * 4 + (chunk ^ (row >> 1 & 3)) : row * kChunks + (chunk ^ (row & 7));
+}
+
+// Brings pieces of kOuter x kDepth, one after the other along K, with all kThreads threads of a block.
+template <Layout kLayout, int kOuter, int kThreads> struct PieceLoader
+{
+    static constexpr int kChunks = kLayout == kAlongK ? kDepth / 8 : kOuter / 8; // of a row
+    static constexpr int kRows = kThreads / kChunks;                             // that the block brings at a time
+    static constexpr int kCopies = kOuter * kDepth / 8 / kThreads;               // of a thread
+    static_assert(kRows % 8 == 0 && kCopies * kThreads * 8 == kOuter * kDepth, "a thread's copies have one place in the swizzle");
+
+    const real* next; // this thread's first chunk of the next piece
+    int place;        // and where it goes
+    int along, rows;  // elements from there to the end of the row, rows from there to the end: of the operand for outer, of the piece's start for k
+    int stride;       // elements from row to row
+    bool aligned;     // base and stride are multiples of a chunk
+
+    __device__ __forceinline__ PieceLoader(const real* p, int first, int count, int stride, int k_start, bool aligned)
+        : stride(stride), aligned(aligned)
+    {
+        int row = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+        place = swizzled<kChunks>(row, chunk);
+        next = kLayout == kAlongK ? p + (size_t)(first + row) * stride + k_start + chunk * 8
+                                  : p + (size_t)(k_start + row) * stride + first + chunk * 8;
+        along = kLayout == kAlongK ? -chunk * 8 : count - first - chunk * 8;
+        rows = kLayout == kAlongK ? count - first - row : -row;
+    }
+
+    // Begins the copies of the next piece; left is how many k there still are. What does not exist is zero in shared memory.
+    __device__ __forceinline__ void fetch(word_4* piece, int left)
+    {
+#pragma unroll
+        for (int i = 0; i < kCopies; i++)
+        {
+            int row = (kLayout == kAlongK ? rows : rows + left) - i * kRows;
+            int elements = row > 0 ? min(8, max(0, kLayout == kAlongK ? along + left : along)) : 0;
+            const real* from = next + (size_t)(i * kRows) * stride;
+            word_4* to = piece + place + i * kRows * kChunks;
+            if (aligned) cp_async_16(to, from, elements * 2);
+            else *to = gather(from, elements);
+        }
+        next += kLayout == kAlongK ? kDepth : (size_t)kDepth * stride;
+    }
+
+    // Rows that begin anywhere: element by element, through registers.
+    static __device__ __forceinline__ word_4 gather(const real* p, int elements)
+    {
+        word_4 chunk = {};
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+        {
+            if (i < elements) chunk.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
+        }
+        return chunk;
+    }
+};
+
+// A 16 x 16 piece of an operand in the registers of a warp, as mma takes A: f[0..3] are (outer 0-7, k 0-7), (outer 8-15, k 0-7),
+// (outer 0-7, k 8-15), (outer 8-15, k 8-15). outer and k are multiples of 16 within the piece.
+template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_a(unsigned (&f)[4], const word_4* piece, int outer, int k, int lane)
+{
+    int r = lane % 8, outer_half = lane / 8 % 2, k_half = lane / 16;
+    if (kLayout == kAlongK) ldmatrix_x4(f, piece + swizzled<kDepth / 8>(outer + outer_half * 8 + r, k / 8 + k_half));
+    else ldmatrix_x4_trans(f, piece + swizzled<kOuter / 8>(k + k_half * 8 + r, outer / 8 + outer_half));
+}
+
+// The same as mma takes B, two neighbouring pieces of 8: f[0..1] are (outer 0-7, k 0-7), (outer 0-7, k 8-15), f[2..3] those of outer 8-15.
+template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_b(unsigned (&f)[4], const word_4* piece, int outer, int k, int lane)
+{
+    int r = lane % 8, k_half = lane / 8 % 2, outer_half = lane / 16;
+    if (kLayout == kAlongK) ldmatrix_x4(f, piece + swizzled<kDepth / 8>(outer + outer_half * 8 + r, k / 8 + k_half));
+    else ldmatrix_x4_trans(f, piece + swizzled<kOuter / 8>(k + k_half * 8 + r, outer / 8 + outer_half));
+}
+
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const bf16*) { mma_bf16_16x8x16(d, a, b0, b1); }
+__device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const f16*) { mma_f16_16x8x16(d, a, b0, b1); }

@@ -1,0 +1,177 @@
+// matmul_mma.cu: matrix products on the tensor cores, for 16-bit storage, summed in float.
+//
+//     forward:        y (rows, outputs) = activation(x W^T + bias) + residual      pre = x W^T + bias, kept for backward
+//     backward input: dx (rows, inputs) = dy W + residual
+//     backward weight: dW (outputs, inputs) += dy^T x
+//
+// x (rows, inputs), dy (rows, outputs), W (outputs, inputs). All three are sum = A B^T of an A (M, K) and a B (N, K); they differ in whether K
+// runs along the rows of A and B or across them (mma_tile.cuh). Any size and any row stride works: what does not exist counts as zero, and
+// operands whose rows do not begin at multiples of 16 bytes are gathered instead of copied.
+//
+// A block makes tile_m x tile_n of the result with 2 x (tile_n / 32) warps of (tile_m / 2) x 32 each. Pieces of 32 k travel through a ring of
+// stages in shared memory: while one is multiplied, the copies (cp.async) of the next ones are under way. One barrier a piece: it
+// says both that the piece has arrived for all and that nobody still reads the stage that is filled next.
+//
+//     tile      threads  shared memory   stages
+//     128x128   256      48 KiB          3        64 sums a thread; two blocks an SM also where an SM has 100 KiB (sm_89, sm_120)
+//     128x64    128      36 KiB          3        twice the blocks; four an SM
+//     64x64     128      32 KiB          4        for short batches: four times the blocks
+//
+// Epilogue: a warp passes its sums through shared memory 16 rows at a time, so that a row's 32 columns leave as whole sectors of 4 elements
+// a lane, and bias, residual and pre-activation are read and written in the same way.
+//
+// Split sums: blockIdx.z takes the k from blockIdx.z * k_per_split on. With more than one split the parts go to `partial` (splits, M, N), and
+// matmul_reduce.cu adds them in their order and does what follows the product.
+
+#include "common/epilogue.cuh"
+#include "common/mma_tile.cuh"
+
+#ifndef out
+#define out real
+#endif
+#ifndef tile_m
+#define tile_m 128
+#endif
+#ifndef tile_n
+#define tile_n 128
+#endif
+
+constexpr int kWarpsN = tile_n / 32, kWarps = 2 * kWarpsN, kThreads = kWarps * kWarp;
+constexpr int kStages = tile_m * tile_n > 4096 ? 3 : 4;
+constexpr int kChunksA = tile_m * kDepth / 8, kChunksB = tile_n * kDepth / 8; // of a stage
+constexpr int kRowFragments = tile_m / 2 / 16, kColumnFragments = 32 / 8;     // of a warp
+constexpr int kFloatsOfRow = 40; // 32 columns of the epilogue's rows; 8 more put the rows that are written together into different banks
+
+template <Layout kA, Layout kB, typename T>
+__device__ __forceinline__ void multiply(
+    const Epilogue<T>& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split,
+    bool a_aligned, bool b_aligned)
+{
+    __shared__ word_4 stages[kStages * (kChunksA + kChunksB)];
+    int M = epilogue.M, N = epilogue.N;
+    int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+    int warp_m = warp / kWarpsN * (tile_m / 2), warp_n = warp % kWarpsN * 32; // this warp's corner of the tile
+    int k_start = blockIdx.z * k_per_split;
+    int left = min(K - k_start, k_per_split); // k that have not been fetched
+    int pieces = (left + kDepth - 1) / kDepth;
+
+    PieceLoader<kA, tile_m, kThreads> from_a(a, blockIdx.x * tile_m, M, a_stride, k_start, a_aligned);
+    PieceLoader<kB, tile_n, kThreads> from_b(b, blockIdx.y * tile_n, N, b_stride, k_start, b_aligned);
+    auto fetch = [&](int stage)
+    {
+        if (left > 0)
+        {
+            word_4* to = stages + stage * (kChunksA + kChunksB);
+            from_a.fetch(to, left);
+            from_b.fetch(to + kChunksA, left);
+        }
+        left -= kDepth;
+        cp_async_commit(); // an empty group too: the wait below counts groups
+    };
+
+    float sum[kRowFragments][kColumnFragments][4] = {};
+#pragma unroll
+    for (int stage = 0; stage < kStages - 1; stage++) fetch(stage);
+    int stage = 0;
+    for (int piece = 0; piece < pieces; piece++)
+    {
+        cp_async_wait<kStages - 2>();
+        __syncthreads();
+        fetch(stage == 0 ? kStages - 1 : stage - 1); // the stage that was multiplied last
+        const word_4* piece_a = stages + stage * (kChunksA + kChunksB);
+        const word_4* piece_b = piece_a + kChunksA;
+#pragma unroll
+        for (int k = 0; k < kDepth; k += 16)
+        {
+            unsigned fa[kRowFragments][4], fb[kColumnFragments / 2][4];
+#pragma unroll
+            for (int i = 0; i < kRowFragments; i++) load_a<kA, tile_m>(fa[i], piece_a, warp_m + i * 16, k, lane);
+#pragma unroll
+            for (int j = 0; j < kColumnFragments / 2; j++) load_b<kB, tile_n>(fb[j], piece_b, warp_n + j * 16, k, lane);
+#pragma unroll
+            for (int i = 0; i < kRowFragments; i++)
+            {
+#pragma unroll
+                for (int j = 0; j < kColumnFragments; j++)
+                    mma(sum[i][j], fa[i], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1], (const real*)nullptr);
+            }
+        }
+        stage = stage == kStages - 1 ? 0 : stage + 1;
+    }
+
+    __syncthreads(); // the stages are free
+    float* rows = (float*)stages + warp * 16 * kFloatsOfRow; // (16, 32) of this warp's own
+    int row0 = blockIdx.x * tile_m + warp_m, column = blockIdx.y * tile_n + warp_n + lane % 8 * 4;
+#pragma unroll
+    for (int i = 0; i < kRowFragments; i++)
+    {
+#pragma unroll
+        for (int j = 0; j < kColumnFragments; j++)
+        {
+#pragma unroll
+            for (int half = 0; half < 2; half++)
+            {
+                float* p = rows + (lane / 4 + half * 8) * kFloatsOfRow + j * 8 + lane % 4 * 2;
+                *(word_2*)p = {__float_as_uint(sum[i][j][half * 2]), __float_as_uint(sum[i][j][half * 2 + 1])};
+            }
+        }
+        __syncwarp();
+#pragma unroll 1
+        for (int r = lane / 8; r < 16; r += 4)
+        {
+            float_4 x = load_4(rows + r * kFloatsOfRow + lane % 8 * 4);
+            int row = row0 + i * 16 + r;
+            if (partial) write_partial(partial + (size_t)blockIdx.z * M * N, row, column, M, N, x);
+            else epilogue.write_4(row, column, x);
+        }
+        __syncwarp();
+    }
+}
+
+// Grid (rows / tile_m, outputs / tile_n, splits), 64 threads for every 32 columns of the tile.
+extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mma_forward(
+    out* y,                            // (rows, outputs)
+    real* pre,                         // (rows, outputs) or null
+    float* __restrict__ partial,       // (splits, rows, outputs); null when there is one split
+    const real* __restrict__ x,        // (rows, inputs)
+    const real* __restrict__ weight,   // (outputs, inputs)
+    const real* __restrict__ bias,     // (outputs) or null
+    const out* residual,               // (rows, outputs) or null; may be y
+    int rows, int outputs, int inputs, int k_per_split,
+    int y_stride, int pre_stride, int x_stride, int weight_stride, int residual_stride,
+    int activation,
+    int x_aligned, int weight_aligned, // 1: base and stride are multiples of eight elements
+    int vectors) // 1: bases and strides of y, pre, bias and residual are multiples of four elements
+{
+    Epilogue<out> epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, vectors != 0};
+    multiply<kAlongK, kAlongK>(epilogue, partial, x, weight, inputs, x_stride, weight_stride, k_per_split, x_aligned, weight_aligned);
+}
+
+// Grid (rows / tile_m, inputs / tile_n, splits). The sum runs over the outputs.
+extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mma_backward_input(
+    out* dx,                           // (rows, inputs)
+    float* __restrict__ partial,       // (splits, rows, inputs); null when there is one split
+    const real* __restrict__ dy,       // (rows, outputs)
+    const real* __restrict__ weight,   // (outputs, inputs)
+    const out* residual,               // (rows, inputs) or null; dx itself to add to it
+    int rows, int inputs, int outputs, int k_per_split,
+    int dx_stride, int dy_stride, int weight_stride, int residual_stride,
+    int dy_aligned, int weight_aligned, int vectors)
+{
+    Epilogue<out> epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, vectors != 0};
+    multiply<kAlongK, kAcrossK>(epilogue, partial, dy, weight, outputs, dy_stride, weight_stride, k_per_split, dy_aligned, weight_aligned);
+}
+
+// Grid (outputs / tile_m, inputs / tile_n, splits). The sum runs over the rows.
+extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mma_backward_weight(
+    float* dweight,                    // (outputs, inputs) +=
+    float* __restrict__ partial,       // (splits, outputs, inputs); null when there is one split
+    const real* __restrict__ dy,       // (rows, outputs)
+    const real* __restrict__ x,        // (rows, inputs)
+    int outputs, int inputs, int rows, int k_per_split,
+    int dweight_stride, int dy_stride, int x_stride,
+    int dy_aligned, int x_aligned, int vectors)
+{
+    Epilogue<float> epilogue = {dweight, nullptr, nullptr, dweight, outputs, inputs, dweight_stride, 0, dweight_stride, kNone, vectors != 0};
+    multiply<kAcrossK, kAcrossK>(epilogue, partial, dy, x, rows, dy_stride, x_stride, k_per_split, dy_aligned, x_aligned);
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics.CodeAnalysis;
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Devices.Cuda;
+
+// What launchers need of their operands: checks, alignment, the parameter in the storage type, conversion of what has another type.
+public sealed partial class CudaBackend
+{
+    /// <summary>A parameter as kernels read it: its values, or their copy in the storage type, up to date.</summary>
+    internal Tensor Form(ParameterBlock parameter)
+    {
+        if (parameter.Value.Type == _real)
+        {
+            return parameter.Value;
+        }
+
+        ParameterBlock root = parameter;
+        while (!ReferenceEquals(root.Whole, root))
+        {
+            root = root.Whole;
+        }
+
+        CudaWeightForm whole = CudaWeightForm.OfWhole(this, root);
+        if (whole.Renews(root, Recording))
+        {
+            LaunchConvert(whole.Value, whole.Value.RowStride, root.Value);
+        }
+
+        return ReferenceEquals(root, parameter) ? whole.Value : CudaWeightForm.OfPart(whole, root, parameter).Value;
+    }
+
+    /// <summary>1 where the first element and every row of a tensor lie at multiples of four elements; also where there is none.</summary>
+    private static int InFours(Tensor? tensor) => tensor is null || IsMultiple(tensor, 4) ? 1 : 0;
+
+    /// <summary>1 where the first element and every row of a tensor lie at multiples of eight elements.</summary>
+    private static int InEights(Tensor tensor) => IsMultiple(tensor, 8) ? 1 : 0;
+
+    private static bool IsMultiple(Tensor tensor, int elements) =>
+        tensor.Address % (elements * tensor.Type.Size()) == 0 && (tensor.RowStride % elements == 0 || tensor.Rows <= 1);
+
+    /// <summary>Whether a result is f32 while activations are 16-bit.</summary>
+    private bool IsWide(Tensor result) => result.Type == ElementType.F32 && _real != ElementType.F32;
+
+    private static void RequireShape([DoesNotReturnIf(false)] bool holds, string operation, Tensor a, Tensor? b)
+    {
+        if (!holds)
+        {
+            throw new ArgumentException(b is null ? $"{operation}: {a} does not fit the operator." : $"{operation}: {a} does not fit {b}.");
+        }
+    }
+
+    private static void RequireSame(Tensor a, Tensor? b, ElementType type, string operation) =>
+        RequireShape(b is null || (a.Rows == b.Rows && a.Columns == b.Columns && b.Type == type), operation, a, b);
+
+    /// <summary>x in the storage type: itself, or a copy in the workspace.</summary>
+    private Converted Convert(Tensor x, ref Workspace space)
+    {
+        long bytes = Converted.Bytes(x, _real);
+        if (bytes == 0)
+        {
+            return new Converted(x, x.RowStride, InEights(x));
+        }
+
+        KernelArgument copy = space.Take(bytes);
+        LaunchConvert(copy, x.Columns, x);
+        return new Converted(copy, x.Columns, x.Columns % 8 == 0 ? 1 : 0);
+    }
+
+    private void LaunchConvert(KernelArgument y, int stride, Tensor x)
+    {
+        string options = x.Type switch
+        {
+            ElementType.F32 => "source=f32",
+            ElementType.BF16 => "source=bf16",
+            ElementType.F16 => "source=f16",
+            _ => throw new ArgumentException($"{x} is not of a type that kernels convert.", nameof(x)),
+        };
+        Kernel("convert_rows", "convert", _real, options).Launch(
+            (int)Math.Min(65536, (x.Count + 255) / 256), 256, 0, y, x, x.Rows, x.Columns, stride, x.RowStride);
+    }
+
+    /// <summary>An operand in the storage type: where it lies, elements from row to row, 1 if both are multiples of eight elements.</summary>
+    private readonly record struct Converted(KernelArgument Data, int Stride, int InEights)
+    {
+        /// <summary>Bytes of the copy that a tensor needs; 0 where it has the type already.</summary>
+        public static long Bytes(Tensor x, ElementType real) => x.Type == real ? 0 : Workspace.Rounded(x.Count * real.Size());
+    }
+
+    /// <summary>Scratch memory of one operator, handed out piece by piece.</summary>
+    private ref struct Workspace
+    {
+        private nint _next;
+
+        public Workspace(CudaBackend backend, long bytes) => _next = bytes == 0 ? 0 : backend.Scratch(bytes);
+
+        /// <summary>Sizes are rounded so that every piece begins at a multiple of 256 bytes.</summary>
+        public static long Rounded(long bytes) => (bytes + 255) & ~255L;
+
+        /// <summary>The next piece; null where it has no bytes.</summary>
+        public KernelArgument Take(long bytes)
+        {
+            nint piece = bytes == 0 ? 0 : _next;
+            _next += (nint)Rounded(bytes);
+            return KernelArgument.Address(piece);
+        }
+    }
+}
