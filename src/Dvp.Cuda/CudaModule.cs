@@ -54,8 +54,9 @@ public sealed unsafe class CudaModule : IDisposable
 
         if (result != 0 && log[0] != 0)
         {
+            CudaException plain = api.Failure(result, nameof(DriverApi.cuModuleLoadDataEx), kernel: null, lastLaunch: null);
             string text = Marshal.PtrToStringUTF8((nint)log) ?? "";
-            throw api.Failure(result, $"{nameof(DriverApi.cuModuleLoadDataEx)} [{text.Trim()}]", kernel: null, lastLaunch: null);
+            throw new CudaException(plain.Call, plain.Code, plain.ErrorName, $"{plain.Message} The compiler says: {text.Trim()}");
         }
 
         context.ThrowIfFailed(result, kernel: null, nameof(DriverApi.cuModuleLoadDataEx));

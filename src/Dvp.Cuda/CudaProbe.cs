@@ -1,0 +1,60 @@
+namespace Dvp.Cuda;
+
+/// <summary>What was looked for and found of one library.</summary>
+/// <param name="File">Where it is; null when it is missing.</param>
+/// <param name="Version">Its CUDA version; null when it is missing.</param>
+/// <param name="Tried">A line for every name and file that was tried.</param>
+/// <param name="Problem">Why it cannot be used, and what to do; null when it can.</param>
+public sealed record ProbedLibrary(string? File, CudaVersion? Version, IReadOnlyList<string> Tried, string? Problem);
+
+/// <summary>What a machine has for CUDA: the driver, its devices, and the compiler. Looking never throws.</summary>
+/// <param name="Driver">The driver.</param>
+/// <param name="Devices">Its devices; empty where it cannot be used.</param>
+/// <param name="Nvrtc">The run-time compiler.</param>
+public sealed record CudaProbe(ProbedLibrary Driver, IReadOnlyList<CudaDeviceInfo> Devices, ProbedLibrary Nvrtc)
+{
+    /// <summary>Looks at the machine.</summary>
+    /// <param name="driverPath">File or folder of the driver; null for the usual places.</param>
+    /// <param name="nvrtcPath">File or folder of NVRTC; null for the usual places.</param>
+    /// <param name="nvrtcFolders">Folders to search for NVRTC after the loader's own places.</param>
+    public static CudaProbe Run(string? driverPath, string? nvrtcPath, IReadOnlyList<string> nvrtcFolders)
+    {
+        List<CudaDeviceInfo> devices = [];
+        ProbedLibrary driver = ProbeDriver(driverPath, devices);
+        return new CudaProbe(driver, devices, ProbeNvrtc(new NvrtcSearch(nvrtcPath, nvrtcFolders, driver.Version)));
+    }
+
+    private static ProbedLibrary ProbeDriver(string? path, List<CudaDeviceInfo> devices)
+    {
+        List<string> tried = [];
+        try
+        {
+            CudaDriver driver = CudaDriver.Open(path, tried);
+            for (int i = 0; i < driver.DeviceCount; i++)
+            {
+                devices.Add(driver.Describe(i));
+            }
+
+            string? problem = devices.Count == 0 ? "The driver has no device: see nvidia-smi, and give containers the GPU." : null;
+            return new ProbedLibrary(Interop.LibraryFiles.PathOfLoaded(driver.File), driver.Version, tried, problem);
+        }
+        catch (CudaException e)
+        {
+            return new ProbedLibrary(null, null, tried, e.Message);
+        }
+    }
+
+    private static ProbedLibrary ProbeNvrtc(NvrtcSearch search)
+    {
+        List<string> tried = [];
+        try
+        {
+            Nvrtc nvrtc = Cuda.Nvrtc.Open(search, tried);
+            return new ProbedLibrary(nvrtc.File, nvrtc.Version, tried, null);
+        }
+        catch (CudaException e)
+        {
+            return new ProbedLibrary(null, null, tried, e.Message);
+        }
+    }
+}
