@@ -15,6 +15,9 @@ public sealed class DeviceCounters
     /// <summary>Operators run: kernel launches on a GPU.</summary>
     public long Launches { get; set; }
 
+    /// <summary>Recorded pieces of work that were launched as one graph; their kernels are among <see cref="Launches"/>.</summary>
+    public long GraphLaunches { get; set; }
+
     /// <summary>Bytes of device memory allocated now.</summary>
     public long BytesAllocated { get; set; }
 

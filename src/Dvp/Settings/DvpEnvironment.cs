@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
+using Dvp.Cuda;
 using Dvp.Engine;
+using Dvp.Engine.Devices.Cuda;
 
 namespace Dvp.Settings;
 
@@ -28,6 +30,20 @@ public static class DvpEnvironment
     /// <summary>Name of the variable behind <see cref="Nvrtc"/>.</summary>
     public const string NvrtcName = "DVP_NVRTC";
 
+    /// <summary>Name of the variable behind <see cref="CacheFolder"/>.</summary>
+    public const string CacheFolderName = "DVP_CACHE_DIR";
+
+    /// <summary>Name of the variable behind <see cref="CacheBytes"/>.</summary>
+    public const string CacheMegabytesName = "DVP_CACHE_MB";
+
+    /// <summary>Name of the variable behind <see cref="KernelsFolder"/>.</summary>
+    public const string KernelsFolderName = "DVP_KERNELS_DIR";
+
+    /// <summary>Name of the variable behind <see cref="LaunchBlocking"/>.</summary>
+    public const string LaunchBlockingName = "DVP_LAUNCH_BLOCKING";
+
+    private const int DefaultCacheMegabytes = 256;
+
     /// <summary>Every variable, as the README's table lists them.</summary>
     public static IReadOnlyList<EnvironmentSetting> All { get; } =
     [
@@ -35,6 +51,10 @@ public static class DvpEnvironment
         new(ThreadsName, "all processors that the process may use", "CPU threads of a command without --threads."),
         new(CudaDriverName, "the usual names", "File or folder of the CUDA driver library (libcuda.so.1)."),
         new(NvrtcName, "the usual names", "File or folder of the CUDA run-time compiler (libnvrtc.so)."),
+        new(CacheFolderName, "dvp in the user's cache folder", "Folder that keeps compiled kernels."),
+        new(CacheMegabytesName, "256", "The most megabytes of compiled kernels that are kept; 0 keeps none."),
+        new(KernelsFolderName, "none", "Folder of kernels compiled beforehand (dvp kernels build): with it nothing is compiled."),
+        new(LaunchBlockingName, "0", "1 waits after every kernel launch, so that an error names the kernel that made it."),
     ];
 
     /// <summary>The device of a command that names none.</summary>
@@ -55,6 +75,41 @@ public static class DvpEnvironment
     /// <summary>File or folder of NVRTC; null for the usual names.</summary>
     public static string? Nvrtc => Read(NvrtcName);
 
+    /// <summary>Folder of compiled kernels: what the variable names, else a folder of dvp in the user's cache folder.</summary>
+    public static string CacheFolder => Path.Combine(Read(CacheFolderName) ?? Path.Combine(UserCacheFolder, "dvp"), "kernels");
+
+    /// <summary>The most bytes of compiled kernels that are kept; 0 keeps none.</summary>
+    /// <exception cref="DvpException">The variable is no size.</exception>
+    public static long CacheBytes => (Read(CacheMegabytesName) is not { } text ? DefaultCacheMegabytes
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int megabytes) ? (long)megabytes
+        : throw new DvpException($"{CacheMegabytesName} is \"{text}\", but it must be a whole number of megabytes.")) << 20;
+
+    /// <summary>Folder of kernels compiled beforehand; null for none.</summary>
+    public static string? KernelsFolder => Read(KernelsFolderName);
+
+    /// <summary>Whether every launch is waited for.</summary>
+    /// <exception cref="DvpException">The variable is neither 0 nor 1.</exception>
+    public static bool LaunchBlocking => Read(LaunchBlockingName) switch
+    {
+        null or "0" => false,
+        "1" => true,
+        { } text => throw new DvpException($"{LaunchBlockingName} is \"{text}\", but it must be 0 or 1."),
+    };
+
+    /// <summary>All settings of the CUDA device.</summary>
+    /// <param name="note">Gets a sentence where something unexpected was mended; null drops it.</param>
+    public static CudaOptions CudaOptions(Action<string>? note = null) => new()
+    {
+        Driver = CudaDriver,
+        Nvrtc = Nvrtc,
+        NvrtcFolders = Nvrtc is null ? NvrtcSearch.UsualFolders(ToolkitRoots()) : [],
+        CacheFolder = CacheBytes == 0 ? null : CacheFolder,
+        CacheBytes = CacheBytes,
+        KernelsFolder = KernelsFolder,
+        LaunchBlocking = LaunchBlocking,
+        Note = note,
+    };
+
     /// <summary>The table of the README.</summary>
     public static string ToMarkdown()
     {
@@ -66,6 +121,15 @@ public static class DvpEnvironment
 
         return text.ToString();
     }
+
+    private static string UserCacheFolder =>
+        OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+        : OperatingSystem.IsMacOS() ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "Library", "Caches")
+        : Read("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+
+    // Where toolkits and Python environments say they are.
+    private static IEnumerable<string> ToolkitRoots() =>
+        new[] { Read("CUDA_PATH"), Read("CUDA_HOME"), Read("VIRTUAL_ENV"), Read("CONDA_PREFIX") }.OfType<string>();
 
     private static string? Read(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 }

@@ -6,27 +6,6 @@ namespace Dvp.Engine.Devices.Cuda;
 public sealed partial class CudaBackend
 {
     /// <inheritdoc/>
-    public override DeviceBuffer Allocate(long bytes) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void Upload(Tensor destination, ReadOnlySpan<float> source) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void Upload(Tensor destination, ReadOnlySpan<int> source) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void UploadBytes(Tensor destination, ReadOnlySpan<byte> source) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void Download(Span<float> destination, Tensor source) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void DownloadBytes(Span<byte> destination, Tensor source) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void Synchronize() => throw Missing();
-
-    /// <inheritdoc/>
     public override void Fill(Tensor y, float value) => throw Missing();
 
     /// <inheritdoc/>

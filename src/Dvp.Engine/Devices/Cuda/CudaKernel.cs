@@ -1,20 +1,7 @@
+using System.Globalization;
+using Dvp.Cuda;
+
 namespace Dvp.Engine.Devices.Cuda;
-
-/// <summary>Extents of a grid or of a block. One or two numbers convert to it.</summary>
-/// <param name="X">Along x.</param>
-/// <param name="Y">Along y.</param>
-/// <param name="Z">Along z.</param>
-internal readonly record struct Extents(int X, int Y = 1, int Z = 1)
-{
-    /// <summary>Along x only.</summary>
-    public static implicit operator Extents(int x) => new(x);
-
-    /// <summary>Along x and y.</summary>
-    public static implicit operator Extents((int X, int Y) extents) => new(extents.X, extents.Y);
-
-    /// <summary>Along x, y and z.</summary>
-    public static implicit operator Extents((int X, int Y, int Z) extents) => new(extents.X, extents.Y, extents.Z);
-}
 
 /// <summary>Puts a launch into a stream.</summary>
 internal interface ILaunchQueue
@@ -26,33 +13,48 @@ internal interface ILaunchQueue
 /// <summary>One entry point of a loaded module.</summary>
 internal sealed class CudaKernel
 {
+    private const int MaxGridYZ = 65535;
     private readonly ILaunchQueue _queue;
 
-    internal CudaKernel(ILaunchQueue queue, KernelSignature signature, nint function)
+    internal CudaKernel(ILaunchQueue queue, KernelSignature signature, CudaFunction function, int maxSharedBytes)
     {
         _queue = queue;
         Signature = signature;
         Function = function;
+        MaxSharedBytes = maxSharedBytes;
     }
 
     /// <summary>The declaration in the .cu file.</summary>
     public KernelSignature Signature { get; }
 
-    /// <summary>The driver's handle.</summary>
-    public nint Function { get; }
+    /// <summary>The driver's function, with what it uses.</summary>
+    public CudaFunction Function { get; }
+
+    /// <summary>The most dynamic shared memory that a launch may ask for, in bytes.</summary>
+    public int MaxSharedBytes { get; }
 
     /// <summary>Queues a launch; a grid without blocks does nothing.</summary>
     /// <param name="grid">Blocks.</param>
     /// <param name="block">Threads of a block.</param>
     /// <param name="sharedBytes">Dynamic shared memory of a block, in bytes.</param>
     /// <param name="arguments">In the order of the declaration.</param>
-    /// <exception cref="ArgumentException">The arguments are not those that the kernel declares.</exception>
+    /// <exception cref="ArgumentException">The arguments are not those that the kernel declares, or the launch does not fit the device.</exception>
     public void Launch(Extents grid, Extents block, int sharedBytes, params ReadOnlySpan<KernelArgument> arguments)
     {
         Signature.Check(arguments);
-        if (grid.X > 0 && grid.Y > 0 && grid.Z > 0)
+        if (grid.X <= 0 || grid.Y <= 0 || grid.Z <= 0)
         {
-            _queue.Launch(this, grid, block, sharedBytes, arguments);
+            return;
         }
+
+        if (block.Count > Function.MaxThreads || block.Count < 1 || sharedBytes > MaxSharedBytes || grid.Y > MaxGridYZ || grid.Z > MaxGridYZ)
+        {
+            throw new ArgumentException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Signature.Name} was launched with a grid of {grid}, blocks of {block.Count} threads and {sharedBytes} bytes of shared memory; "
+                + $"it takes blocks of {Function.MaxThreads} threads and {MaxSharedBytes} bytes, and {MaxGridYZ} blocks along y and z."));
+        }
+
+        _queue.Launch(this, grid, block, sharedBytes, arguments);
     }
 }

@@ -1,11 +1,232 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using Dvp.Cuda;
+
 namespace Dvp.Engine.Devices.Cuda;
 
-/// <summary>The kernels of one device: looks variants up, loads or compiles them on first use and keeps them.</summary>
-internal sealed class KernelLibrary
+/// <summary>Where the loaded kernels came from.</summary>
+/// <param name="Bundle">Files from the folder of kernels compiled beforehand.</param>
+/// <param name="Cache">Files from the cache on disk.</param>
+/// <param name="Compiled">Files compiled by this process.</param>
+/// <param name="Portable">Of all of them, those loaded as PTX, which the driver compiles itself.</param>
+/// <param name="CompilerLoaded">Whether NVRTC was loaded.</param>
+public readonly record struct KernelOrigins(int Bundle, int Cache, int Compiled, int Portable, bool CompilerLoaded);
+
+/// <summary>
+/// The kernels of one device: looks variants up, loads them from the bundle or the cache, or compiles them, and keeps them.
+/// </summary>
+internal sealed class KernelLibrary : IDisposable
 {
     private readonly Dictionary<(string Entry, KernelVariant Variant), CudaKernel> _kernels = [];
+    private readonly Dictionary<KernelVariant, LoadedFile> _files = [];
+    private readonly FrozenSet<KernelVariant> _catalog = KernelCatalog.All.ToFrozenSet();
+    private readonly CudaContext _context;
+    private readonly ILaunchQueue _queue;
+    private readonly KernelBundle? _bundle;
+    private readonly CubinCache? _cache;
+    private readonly CompilerChoice _compiler;
+    private readonly Action<string>? _note;
+    private int _fromBundle;
+    private int _fromCache;
+    private int _compiled;
+    private int _portable;
 
-    /// <summary>The entry point of a variant.</summary>
-    public CudaKernel Get(string entry, KernelVariant variant) =>
-        _kernels.TryGetValue((entry, variant), out CudaKernel? kernel) ? kernel : throw new InvalidOperationException($"{entry} is not loaded.");
+    /// <summary>Makes an empty library.</summary>
+    /// <param name="context">The device.</param>
+    /// <param name="queue">Where launches go.</param>
+    /// <param name="options">Bundle, cache and compiler.</param>
+    public KernelLibrary(CudaContext context, ILaunchQueue queue, CudaOptions options)
+    {
+        _context = context;
+        _queue = queue;
+        _note = options.Note;
+        _bundle = options.KernelsFolder is null ? null : new KernelBundle(options.KernelsFolder, options.Note);
+        _cache = options.CacheFolder is null ? null : new CubinCache(options.CacheFolder, options.CacheBytes, options.Note);
+        _compiler = new CompilerChoice(new NvrtcSearch(options.Nvrtc, options.NvrtcFolders, context.Driver.Version), options.CacheFolder);
+    }
+
+    /// <summary>Where the kernels came from so far.</summary>
+    public KernelOrigins Origins => new(_fromBundle, _fromCache, _compiled, _portable, _compiler.IsLoaded);
+
+    /// <summary>The entry point of a variant; its file is loaded, or compiled, on first use.</summary>
+    /// <exception cref="InvalidOperationException">The catalog or the file does not have it.</exception>
+    /// <exception cref="DvpException">It cannot be compiled or loaded.</exception>
+    public CudaKernel Get(string entry, KernelVariant variant)
+    {
+        if (!_kernels.TryGetValue((entry, variant), out CudaKernel? kernel))
+        {
+            if (!_files.ContainsKey(variant))
+            {
+                Warm([variant]);
+            }
+
+            kernel = MakeKernel(entry, variant);
+            _kernels.Add((entry, variant), kernel);
+        }
+
+        return kernel;
+    }
+
+    /// <summary>Loads variants before they are needed; those that must be compiled are compiled in parallel.</summary>
+    /// <exception cref="DvpException">One cannot be compiled or loaded.</exception>
+    public void Warm(IEnumerable<KernelVariant> variants)
+    {
+        KernelVariant[] missing = [.. variants.Distinct().Where(v => !_files.ContainsKey(v))];
+        KernelImage[] images = new KernelImage[missing.Length];
+        if (missing.Length == 1)
+        {
+            images[0] = Image(missing[0]);
+        }
+        else
+        {
+            try
+            {
+                Parallel.For(0, missing.Length, i => images[i] = Image(missing[i]));
+            }
+            catch (AggregateException e)
+            {
+                throw e.InnerExceptions[0];
+            }
+        }
+
+        for (int i = 0; i < missing.Length; i++)
+        {
+            _files.Add(missing[i], Load(missing[i], images[i]));
+        }
+    }
+
+    /// <summary>Unloads everything.</summary>
+    public void Dispose()
+    {
+        foreach (LoadedFile file in _files.Values)
+        {
+            file.Module.Dispose();
+        }
+
+        _files.Clear();
+        _kernels.Clear();
+    }
+
+    private KernelImage Image(KernelVariant variant)
+    {
+        if (!_catalog.Contains(variant))
+        {
+            throw new InvalidOperationException($"The kernel catalog does not list {KernelCompiler.FileName(variant)}.");
+        }
+
+        try
+        {
+            return _bundle?.Find(variant, _context.Info.Major, _context.Info.Minor) is { } built ? Counted(ref _fromBundle, built)
+                : _cache?.Find(variant, _context.Info.Architecture, _compiler.Identity) is { } kept ? Counted(ref _fromCache, kept)
+                : Compile(variant);
+        }
+        catch (CudaException e)
+        {
+            throw CudaFailure.Wrap(e);
+        }
+    }
+
+    private KernelImage Compile(KernelVariant variant)
+    {
+        Nvrtc nvrtc = _compiler.Load();
+        string target = Target(nvrtc);
+        string identity = _compiler.Identity;
+        if (target != _context.Info.Architecture && _cache?.Find(variant, target, identity) is { } kept)
+        {
+            return Counted(ref _fromCache, kept);
+        }
+
+        byte[] code = KernelCompiler.Compile(nvrtc, variant, target).Code;
+        KernelImage image = new(KernelCompiler.FileName(variant), target, identity, KernelCompiler.Key(variant, target), code);
+        _cache?.Store(variant, image);
+        return Counted(ref _compiled, image);
+    }
+
+    // A GPU newer than the compiler gets PTX of the newest architecture that both know.
+    private string Target(Nvrtc nvrtc)
+    {
+        int capability = (_context.Info.Major * 10) + _context.Info.Minor;
+        if (nvrtc.Capabilities.Contains(capability))
+        {
+            return _context.Info.Architecture;
+        }
+
+        int known = nvrtc.Capabilities.Where(c => c < capability).DefaultIfEmpty(0).Max();
+        return known >= 80 ? string.Create(CultureInfo.InvariantCulture, $"compute_{known}")
+            : throw new DvpException(
+                $"{_context.Info.Name} has compute capability {_context.Info.Major}.{_context.Info.Minor}, which NVRTC {nvrtc.Version} does not "
+                + "compile for; kernels need 8.0 or newer.", exitCode: DvpExitCode.NoDevice);
+    }
+
+    private LoadedFile Load(KernelVariant variant, KernelImage image)
+    {
+        CudaModule module;
+        try
+        {
+            module = _context.LoadModule(image.Code);
+        }
+        catch (CudaException e) when (_context.FirstError is null && _cache is not null && e.Code != 2)
+        {
+            // What was read may be whole and still of no use, made for another machine that shares the folder: once from the text, then.
+            _cache.Discard(variant, image.Target, image.Compiler, e.ErrorName);
+            image = Compile(variant);
+            module = LoadOrFail(image);
+        }
+        catch (CudaException e)
+        {
+            throw CudaFailure.Wrap(e);
+        }
+
+        if (image.Target.StartsWith("compute_", StringComparison.Ordinal))
+        {
+            if (_portable++ == 0)
+            {
+                _note?.Invoke($"{_context.Info.Name} is newer than the compiled kernels: the driver compiles them from PTX of {image.Target}.");
+            }
+        }
+
+        return new LoadedFile(
+            module,
+            KernelSignature.Read(variant.File, KernelSources.Text($"{variant.File}.cu"), KernelCompiler.Types(variant)));
+    }
+
+    private CudaModule LoadOrFail(KernelImage image)
+    {
+        try
+        {
+            return _context.LoadModule(image.Code);
+        }
+        catch (CudaException e)
+        {
+            throw CudaFailure.Wrap(e);
+        }
+    }
+
+    private CudaKernel MakeKernel(string entry, KernelVariant variant)
+    {
+        LoadedFile file = _files[variant];
+        if (!file.Signatures.TryGetValue(entry, out KernelSignature? signature))
+        {
+            throw new InvalidOperationException($"{variant.File}.cu has no entry point {entry}.");
+        }
+
+        try
+        {
+            CudaFunction function = file.Module.Function(entry);
+            signature.CheckSizes(function.ParameterBytes);
+            return new CudaKernel(_queue, signature, function, function.AllowAllSharedMemory());
+        }
+        catch (CudaException e)
+        {
+            throw CudaFailure.Wrap(e);
+        }
+    }
+
+    private static KernelImage Counted(ref int counter, KernelImage image)
+    {
+        Interlocked.Increment(ref counter);
+        return image;
+    }
+
+    private readonly record struct LoadedFile(CudaModule Module, FrozenDictionary<string, KernelSignature> Signatures);
 }

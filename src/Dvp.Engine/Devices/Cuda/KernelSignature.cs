@@ -62,6 +62,19 @@ internal sealed partial class KernelSignature
         }
     }
 
+    /// <summary>Compares the declaration with what was compiled.</summary>
+    /// <param name="bytes">Size of each parameter, as the driver knows it; null where it does not tell.</param>
+    /// <exception cref="InvalidOperationException">The sizes differ: the text was read wrongly.</exception>
+    public void CheckSizes(IReadOnlyList<int>? bytes)
+    {
+        if (bytes is not null && !bytes.SequenceEqual(Parameters.Select(p => p.Kind is KernelArgumentKind.Pointer or KernelArgumentKind.Long ? 8 : 4)))
+        {
+            throw new InvalidOperationException(
+                $"{Name} was compiled with parameters of {string.Join(", ", bytes)} bytes, and its declaration has "
+                + $"{string.Join(", ", Parameters.Select(p => p.Text))}.");
+        }
+    }
+
     private static KernelParameter Parameter(string file, string entry, string text, IReadOnlyDictionary<string, ElementType> types)
     {
         string[] words = Word().Matches(text).Select(m => m.Value).Where(w => w is not ("const" or "__restrict__" or "__grid_constant__")).ToArray();

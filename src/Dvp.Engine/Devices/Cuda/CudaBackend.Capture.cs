@@ -1,0 +1,88 @@
+using Dvp.Cuda;
+
+namespace Dvp.Engine.Devices.Cuda;
+
+// Work recorded once and launched as one graph.
+public sealed partial class CudaBackend
+{
+    private int _captured;
+
+    /// <summary>Whether operators are being recorded in place of run: nothing may be allocated, copied or waited for.</summary>
+    internal bool IsCapturing => _stream.IsCapturing;
+
+    /// <summary>Counts the recordings begun: what a recording must do once by itself (renew weight forms) compares it.</summary>
+    internal int CaptureNumber { get; private set; }
+
+    /// <inheritdoc/>
+    /// <remarks>The first run is an ordinary one, which allocates and loads what it needs; the second records; from then on a run is one graph launch.</remarks>
+    public override RecordedWork Record(Action work) => new GraphWork(this, work);
+
+    /// <summary>Records the operators that an action queues. It must have run before, so that all it needs is allocated and loaded.</summary>
+    /// <param name="work">Calls the operators.</param>
+    /// <exception cref="DvpException">Something cannot be recorded.</exception>
+    internal CapturedGraph Capture(Action work)
+    {
+        _captured = 0;
+        CaptureNumber++;
+        try
+        {
+            return new CapturedGraph(this, _stream.Capture(work), _captured);
+        }
+        catch (CudaException e)
+        {
+            throw CudaFailure.Wrap(e);
+        }
+    }
+
+    /// <summary>Recorded operators.</summary>
+    internal sealed class CapturedGraph(CudaBackend owner, CudaGraph graph, int launches) : IDisposable
+    {
+        /// <summary>Kernel launches of one run.</summary>
+        public int Launches => launches;
+
+        /// <summary>Queues all of them as one.</summary>
+        public void Launch()
+        {
+            try
+            {
+                graph.Launch(owner._stream);
+            }
+            catch (CudaException e)
+            {
+                throw CudaFailure.Wrap(e);
+            }
+
+            owner.Counters.Launches += launches;
+            owner.Counters.GraphLaunches++;
+        }
+
+        /// <inheritdoc/>
+        public void Dispose() => graph.Dispose();
+    }
+
+    private sealed class GraphWork(CudaBackend owner, Action work) : RecordedWork
+    {
+        private CapturedGraph? _graph;
+        private bool _ran;
+
+        public override void Run()
+        {
+            if (owner.IsCapturing || !_ran)
+            {
+                work();
+                _ran |= !owner.IsCapturing;
+                return;
+            }
+
+            _graph ??= owner.Capture(work);
+            _graph.Launch();
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _graph?.Dispose();
+            _graph = null;
+            base.Dispose(disposing);
+        }
+    }
+}
