@@ -6,12 +6,13 @@ namespace Dvp.Engine.Devices.Cuda;
 public sealed partial class CudaBackend
 {
     private int _captured;
+    private int _recordings;
 
     /// <summary>Whether operators are being recorded in place of run: nothing may be allocated, copied or waited for.</summary>
     internal bool IsCapturing => _stream.IsCapturing;
 
-    /// <summary>Counts the recordings begun: what a recording must do once by itself (renew weight forms) compares it.</summary>
-    internal int CaptureNumber { get; private set; }
+    /// <summary>Number of the recording under way, from 1; 0 for none. What every recording must do once by itself (renew weight forms) compares it.</summary>
+    internal int Recording => IsCapturing ? _recordings : 0;
 
     /// <inheritdoc/>
     /// <remarks>The first run is an ordinary one, which allocates and loads what it needs; the second records; from then on a run is one graph launch.</remarks>
@@ -23,7 +24,7 @@ public sealed partial class CudaBackend
     internal CapturedGraph Capture(Action work)
     {
         _captured = 0;
-        CaptureNumber++;
+        _recordings++;
         try
         {
             return new CapturedGraph(this, _stream.Capture(work), _captured);

@@ -108,14 +108,5 @@ public sealed partial class CudaBackend
     public override void AdamW(
         IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss) => throw Missing();
 
-    /// <summary>Multiprocessors of the device.</summary>
-    internal int Multiprocessors => throw Missing();
-
-    /// <summary>Number of the recording under way; 0 for none.</summary>
-    internal int Recording => throw Missing();
-
-    /// <summary>Address of scratch memory for one operator.</summary>
-    internal nint Scratch(long bytes) => throw Missing();
-
     internal static InvalidOperationException Missing() => new("This operator has no kernel.");
 }

@@ -43,6 +43,9 @@ public sealed partial class CudaBackend : Backend
     /// <summary>Where the kernels came from so far.</summary>
     public KernelOrigins Origins => _library.Origins;
 
+    /// <summary>Multiprocessors of the device.</summary>
+    internal int Multiprocessors => _context.Info.Multiprocessors;
+
     /// <summary>The stream that everything is queued in: for events around operators.</summary>
     internal CudaStream Stream => _stream;
 

@@ -1,3 +1,5 @@
+global using Extents = Dvp.Cuda.Extents;
+
 using System.Globalization;
 using Dvp.Cuda;
 
