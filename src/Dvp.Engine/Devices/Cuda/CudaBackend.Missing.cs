@@ -63,24 +63,6 @@ public sealed partial class CudaBackend
     public override void EmbeddingBackward(Tensor? dwords, Tensor? dpositions, Tensor? dtypes, Tensor dy, Tensor ids, Tensor? typeIds, int paddingIndex) => throw Missing();
 
     /// <inheritdoc/>
-    public override void InsertPromptForward(Tensor y, Tensor prompt, Tensor text, ParameterBlock? types) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void InsertPromptBackward(Tensor? dprompt, Tensor? dtext, Tensor? dtypes, Tensor dy, bool accumulateText) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void VisionTokensForward(Tensor y, Tensor patches, ParameterBlock classToken, ParameterBlock positions) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void MeanTokensForward(Tensor y, Tensor x) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void MeanTokensBackward(Tensor dx, Tensor dy, bool accumulate) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void ExtractPatches(Tensor patches, Tensor pixels, int patch) => throw Missing();
-
-    /// <inheritdoc/>
     public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction) => throw Missing();
 
     /// <inheritdoc/>
@@ -90,23 +72,10 @@ public sealed partial class CudaBackend
     public override void RelativeBiasBackward(Tensor dweight, Tensor dbias, bool bidirectional, int maxDistance) => throw Missing();
 
     /// <inheritdoc/>
-    public override void GatedForward(Tensor y, Tensor gate, Tensor up, Activation activation) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void GatedBackward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up, Activation activation) => throw Missing();
-
-    /// <inheritdoc/>
     public override void SoftmaxCrossEntropy(Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale) => throw Missing();
 
     /// <inheritdoc/>
     public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients) => throw Missing();
-
-    /// <inheritdoc/>
-    public override void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss) => throw Missing();
 
     internal static InvalidOperationException Missing() => new("This operator has no kernel.");
 }

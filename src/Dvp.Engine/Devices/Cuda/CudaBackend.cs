@@ -102,6 +102,10 @@ public sealed partial class CudaBackend : Backend
     /// <param name="options">Further definitions, as the catalog lists them.</param>
     internal CudaKernel Kernel(string entry, string file, ElementType real, string options = "") => _library.Get(entry, new KernelVariant(file, real, options));
 
+    /// <summary>Threads of a warp.</summary>
+    internal const int WarpSize = 32;
+
+    /// <summary>Blocks of a size that cover a count.</summary>
     internal static int DivideUp(int count, int size) => (count + size - 1) / size;
 
     /// <inheritdoc/>
@@ -109,6 +113,7 @@ public sealed partial class CudaBackend : Backend
     {
         if (disposing)
         {
+            DisposeOptimizer();
             DisposeMemory();
             _library.Dispose();
             _stream.Dispose();

@@ -22,11 +22,14 @@ internal static class KernelCatalog
     // File, the storage types it is compiled for, and the option strings besides.
     private static readonly (string File, ElementType[] Reals, string[] Options)[] s_files =
     [
-        ("layernorm", s_reals, [""]),
+        ("adamw", s_single, [""]),
         ("column_sums", s_reals, [""]),
         ("convert", s_single, ["source=bf16", "source=f16"]),
         ("convert", [ElementType.BF16], ["source=f32", "source=f16"]),
         ("convert", [ElementType.F16], ["source=f32", "source=bf16"]),
+        ("gated_mlp", s_reals, [""]),
+        ("global_norm", s_single, [""]),
+        ("layernorm", s_reals, [""]),
         ("matmul_mma", s_halves,
         [
             "tile_m=128 tile_n=128", "tile_m=128 tile_n=64", "tile_m=64 tile_n=64",
@@ -37,6 +40,9 @@ internal static class KernelCatalog
         ("matmul_simt", s_single, ["tile=128", "tile=64"]),
         ("matvec", s_reals, [""]),
         ("matvec", s_halves, ["out=f32"]),
+        ("patch_embedding", s_reals, [""]),
+        ("sample", s_reals, [""]),
+        ("tokens", s_reals, [""]),
     ];
 
     /// <summary>All variants.</summary>

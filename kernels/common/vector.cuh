@@ -1,0 +1,98 @@
+// vector.cuh: four neighbouring elements of a row as one access of 8 or 16 bytes.
+//
+// A loop over columns is written once, for W = 4 and W = 1; the launcher says `wide` where every row starts at a multiple of four elements
+// and has a multiple of four columns, so there is no tail in either form.
+
+#pragma once
+#include "common/prelude.cuh"
+
+template <typename T>
+struct alignas(4 * sizeof(T)) Quad
+{
+    T at[4];
+};
+
+template <int W>
+struct Floats
+{
+    float at[W];
+};
+
+template <int W, typename T>
+__device__ __forceinline__ Floats<W> load_vector(const T* p)
+{
+    Floats<W> v;
+    if constexpr (W == 4)
+    {
+        Quad<T> q = *(const Quad<T>*)p;
+        for (int i = 0; i < 4; i++) v.at[i] = load(q.at + i);
+    }
+    else
+    {
+        v.at[0] = load(p);
+    }
+    return v;
+}
+
+template <int W, typename T>
+__device__ __forceinline__ void store_vector(T* p, const Floats<W>& v)
+{
+    if constexpr (W == 4)
+    {
+        Quad<T> q;
+        for (int i = 0; i < 4; i++) store(q.at + i, v.at[i]);
+        *(Quad<T>*)p = q;
+    }
+    else
+    {
+        store(p, v.at[0]);
+    }
+}
+
+template <int W>
+__device__ __forceinline__ Floats<W> operator+(Floats<W> a, const Floats<W>& b)
+{
+    for (int i = 0; i < W; i++) a.at[i] += b.at[i];
+    return a;
+}
+template <int W>
+__device__ __forceinline__ Floats<W> operator*(Floats<W> a, const Floats<W>& b)
+{
+    for (int i = 0; i < W; i++) a.at[i] *= b.at[i];
+    return a;
+}
+template <int W>
+__device__ __forceinline__ float total(const Floats<W>& v)
+{
+    float sum = v.at[0];
+    for (int i = 1; i < W; i++) sum += v.at[i];
+    return sum;
+}
+
+// A width as a type, so that a lambda can be compiled for both: constexpr int W = decltype(width)::value.
+template <int W>
+struct Width
+{
+    static constexpr int value = W;
+};
+
+// body(width, c) for the runs of columns c, c + 1, ... that member `rank` of `size` owns.
+template <typename Body>
+__device__ __forceinline__ void for_columns(size_t rank, size_t size, size_t columns, int wide, Body body)
+{
+    if (wide)
+    {
+        for (size_t c = rank * 4; c < columns; c += size * 4) body(Width<4>(), c);
+    }
+    else
+    {
+        for (size_t c = rank; c < columns; c += size) body(Width<1>(), c);
+    }
+}
+
+// The same over the columns of row blockIdx.x, which the blocks along y and their threads share.
+template <typename Body>
+__device__ __forceinline__ void for_columns_of_row(size_t columns, int wide, Body body)
+{
+    for_columns((size_t)blockIdx.y * blockDim.x + threadIdx.x, (size_t)gridDim.y * blockDim.x, columns, wide, body);
+}
