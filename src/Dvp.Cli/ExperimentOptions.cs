@@ -2,7 +2,6 @@ using System.CommandLine;
 using Dvp.Engine;
 using Dvp.Experiments;
 using Dvp.Search;
-using Dvp.Settings;
 
 namespace Dvp.Cli;
 
@@ -14,8 +13,7 @@ internal sealed class ExperimentOptions
     private readonly Option<string?> _vision;
     private readonly Option<string?> _data;
     private readonly Option<string?> _features;
-    private readonly Option<DeviceChoice> _device;
-    private readonly Option<int> _threads;
+    private readonly DeviceOptions _device;
 
     /// <summary>Adds the options to a command.</summary>
     public ExperimentOptions(DvpCommand command)
@@ -28,8 +26,7 @@ internal sealed class ExperimentOptions
             "--data", "Data folder: a dataset.json, or VQA v2.0 files under their own names. Default: the sample's.", "folder"));
         _features = command.With(CommonOptions.Text(
             "--features", "Feature store to use, or to make where there is none. Default: features in the run folder.", "folder"));
-        _device = command.With(CommonOptions.Device());
-        _threads = command.With(CommonOptions.Threads());
+        _device = new DeviceOptions(command);
     }
 
     /// <summary>Models and data, with the sample's for what was not given.</summary>
@@ -49,7 +46,7 @@ internal sealed class ExperimentOptions
     public string? Features(ParseResult parse) => parse.GetValue(_features);
 
     /// <summary>Opens the device.</summary>
-    public Engine.Devices.Backend Open(ParseResult parse) => parse.GetValue(_device).Open(parse.GetValue(_threads));
+    public Engine.Devices.Backend Open(ParseResult parse, CommandOutput output) => _device.Open(parse, output);
 
     /// <summary>The sample: under the current folder or one above it, or above the program.</summary>
     /// <exception cref="DvpException">It is not there.</exception>

@@ -33,7 +33,7 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
             output.WriteLine("  0    done");
             output.WriteLine("  1    a comparison or check found a difference (diff, inspect, doctor)");
             output.WriteLine("  2    a file, a value or a flag is wrong");
-            output.WriteLine("  3    the device asked for is not there");
+            output.WriteLine("  3    the device asked for is not there, or it failed");
             output.WriteLine("  70   an internal error");
             output.WriteLine("  130  stopped by Ctrl-C after the state was saved");
             output.WriteLine();

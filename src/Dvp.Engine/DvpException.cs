@@ -29,7 +29,7 @@ public enum DvpExitCode
     /// <summary>A file, a value or a flag is wrong.</summary>
     BadInput = 2,
 
-    /// <summary>The device asked for is not there.</summary>
+    /// <summary>The device asked for is not there, or it failed.</summary>
     NoDevice = 3,
 
     /// <summary>Stopped by Ctrl-C after the state was saved.</summary>

@@ -25,7 +25,7 @@ internal static class EvaluateCommand
         ExperimentOptions experiment = new(command);
         return command.Runs((parse, output) =>
         {
-            using Backend backend = experiment.Open(parse);
+            using Backend backend = experiment.Open(parse, output);
             EvaluationResult result = EvaluationJob.Run(
                 experiment.Paths(parse),
                 parse.GetRequiredValue(dvp),

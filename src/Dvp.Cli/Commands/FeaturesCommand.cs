@@ -4,7 +4,6 @@ using System.Globalization;
 using Dvp.Engine.Devices;
 using Dvp.Features;
 using Dvp.Models.Images;
-using Dvp.Settings;
 using Dvp.Tasks.Vqa;
 
 namespace Dvp.Cli.Commands;
@@ -29,8 +28,7 @@ internal static class FeaturesCommand
             "openai", "hf"));
         Option<int> pixels = command.With(CommonOptions.Integer(
             "--max-pixels", "Largest width times height that is decoded.", 1, int.MaxValue, (int)ImageLimits.Default.MaxPixels));
-        Option<DeviceChoice> device = command.With(CommonOptions.Device());
-        Option<int> threads = command.With(CommonOptions.Threads());
+        DeviceOptions device = new(command);
         return command.Runs((parse, output) =>
         {
             string folder = parse.GetRequiredValue(data);
@@ -43,7 +41,7 @@ internal static class FeaturesCommand
                 pictures.AddRange(split.Examples.Select(e => e.ImagePath));
             }
 
-            using Backend backend = parse.GetValue(device).Open(parse.GetValue(threads));
+            using Backend backend = device.Open(parse, output);
             using VisualEncoder encoder = VisualEncoder.Load(
                 parse.GetRequiredValue(vision),
                 backend,

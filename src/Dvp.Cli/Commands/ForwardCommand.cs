@@ -4,7 +4,6 @@ using System.Globalization;
 using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
 using Dvp.Evaluation;
-using Dvp.Settings;
 
 namespace Dvp.Cli.Commands;
 
@@ -29,11 +28,10 @@ internal static class ForwardCommand
             "--gradients", "Also writes the gradients: of what the DVP trains, or of all of a model alone. Default: off."));
         Option<bool> force = command.With(CommonOptions.Switch(
             "--force", "Accepts a DVP that was trained on another language model. Default: off."));
-        Option<DeviceChoice> device = command.With(CommonOptions.Device());
-        Option<int> threads = command.With(CommonOptions.Threads());
+        DeviceOptions device = new(command);
         return command.Runs((parse, output) =>
         {
-            using Backend backend = parse.GetValue(device).Open(parse.GetValue(threads));
+            using Backend backend = device.Open(parse, output);
             TensorArchive given = TensorArchive.Load(parse.GetRequiredValue(inputs));
             long start = Stopwatch.GetTimestamp();
             TensorArchive results = ModelForward.Run(

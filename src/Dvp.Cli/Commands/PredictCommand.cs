@@ -4,7 +4,6 @@ using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Models.Images;
 using Dvp.Reporting;
-using Dvp.Settings;
 
 namespace Dvp.Cli.Commands;
 
@@ -28,8 +27,7 @@ internal static class PredictCommand
         Option<string?> vision = command.With(CommonOptions.Text(
             "--vision-model", "Hugging Face folder of the vision model. Default: the sample's.", "folder"));
         Option<bool> force = command.With(CommonOptions.Switch("--force", "Accepts a DVP that was trained on other models. Default: off."));
-        Option<DeviceChoice> device = command.With(CommonOptions.Device());
-        Option<int> threads = command.With(CommonOptions.Threads());
+        DeviceOptions device = new(command);
         return command.Runs((parse, output) =>
         {
             string? drawing = parse.GetValue(heat);
@@ -39,7 +37,7 @@ internal static class PredictCommand
             }
 
             string picture = parse.GetRequiredValue(image);
-            using Backend backend = parse.GetValue(device).Open(parse.GetValue(threads));
+            using Backend backend = device.Open(parse, output);
             using DvpModel model = DvpModel.Load(
                 parse.GetValue(language) ?? ExperimentOptions.Sample().LanguageModel,
                 parse.GetValue(vision) ?? ExperimentOptions.Sample().VisionModel,

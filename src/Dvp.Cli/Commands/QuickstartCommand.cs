@@ -26,7 +26,7 @@ internal static class QuickstartCommand
         return command.Runs((parse, output) =>
         {
             string folder = runs.Folder(parse);
-            using Backend backend = experiment.Open(parse);
+            using Backend backend = experiment.Open(parse, output);
             string phase = "";
             Preset preset = recipe.Recipe(parse);
             output.Note($"{backend.Name}; preset {preset.Name}; run folder {folder}");

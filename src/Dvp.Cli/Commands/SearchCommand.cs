@@ -22,7 +22,7 @@ internal static class SearchCommand
         return command.Runs((parse, output) =>
         {
             string folder = runs.Folder(parse);
-            using Backend backend = experiment.Open(parse);
+            using Backend backend = experiment.Open(parse, output);
             JobOptions options = Jobs.Options(output, experiment, recipe, runs, parse, folder, backend);
             SearchResult result = runs.Stoppable(host, folder, stop => SearchJob.Run(options, recipe.Strategy(parse), backend, stop));
             TextTable table = new(">layer", ">draws", ">mean score", ">mean reward", ">probability");

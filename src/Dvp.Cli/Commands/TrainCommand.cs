@@ -46,7 +46,7 @@ internal static class TrainCommand
                 _ => throw new DvpException("--layer and --layer-from exclude each other."),
             };
             string folder = runs.Folder(parse);
-            using Backend backend = experiment.Open(parse);
+            using Backend backend = experiment.Open(parse, output);
             JobOptions options = Jobs.Options(output, experiment, recipe, runs, parse, folder, backend);
             TrainResult result = runs.Stoppable(host, folder, stop => TrainJob.Run(options, kind, k, backend, stop));
             output.Line();

@@ -27,6 +27,9 @@ public abstract partial class Backend : IDisposable
     /// </summary>
     public virtual ElementType AccumulationType => ActivationType == ElementType.F64 ? ElementType.F64 : ElementType.F32;
 
+    /// <summary>Element type in which matrices that do not train are kept: 16 bits are half the memory traffic.</summary>
+    public virtual ElementType FrozenMatrixType => ActivationType;
+
     /// <summary>
     /// Element type of the residual stream of pre-norm models, to which every layer adds: the accumulation type, since sums of many
     /// layers do not fit 16 bits. The stream enters norms, residual terms and element by element operators only.

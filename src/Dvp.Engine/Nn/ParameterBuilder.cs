@@ -50,10 +50,10 @@ public sealed class ParameterBuilder
     public Func<string, bool> Trains { get; }
 
     /// <summary>
-    /// Type in which frozen matrices are kept by a device with f32 activations: F32, or a 16-bit type for half the memory traffic. Other
-    /// devices keep them in their activation type. What trains is in the accumulation type always.
+    /// Type in which frozen matrices are kept by a device with f32 activations; null for the device's own choice. Other devices keep them
+    /// in their activation type. What trains is in the accumulation type always.
     /// </summary>
-    public ElementType FrozenMatrixType { get; init; } = ElementType.F32;
+    public ElementType? FrozenMatrixType { get; init; }
 
     /// <summary>Whether a parameter without a value is missing even where initial values are known: a whole checkpoint is expected.</summary>
     public bool IgnoreInitial { get; init; }
@@ -111,7 +111,7 @@ public sealed class ParameterBuilder
         Backend backend = Set.Backend;
         ElementType stored = trains ? backend.AccumulationType
             : backend.ActivationType != ElementType.F32 ? backend.ActivationType
-            : type ?? FrozenMatrixType;
+            : type ?? FrozenMatrixType ?? backend.FrozenMatrixType;
         ParameterBlock block = Set.Add(full, shape, rowsOfEach, trains, stored);
         int[] own = shape.ToArray();
         for (int i = 0; i < full.Length; i++)

@@ -11,9 +11,9 @@ public static class ClipFolder
     /// <summary>Loads the tower, frozen.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="parameters">Receives the parameters.</param>
-    /// <param name="matrices">Type in which matrices are kept.</param>
+    /// <param name="matrices">Type in which matrices are kept; null for the device's own choice.</param>
     /// <exception cref="DvpException">Configuration or weights are missing, damaged or do not fit each other.</exception>
-    public static ClipVisionModel Load(string path, ParameterSet parameters, ElementType matrices = ElementType.F32)
+    public static ClipVisionModel Load(string path, ParameterSet parameters, ElementType? matrices = null)
     {
         ClipVisionConfig config = ClipVisionConfig.Load(path);
         using WeightFiles files = WeightFiles.Open(path);

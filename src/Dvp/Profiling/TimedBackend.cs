@@ -34,6 +34,9 @@ public sealed partial class TimedBackend(Backend inner) : Backend
     /// <inheritdoc/>
     public override ElementType AccumulationType => inner.AccumulationType;
 
+    /// <inheritdoc/>
+    public override ElementType FrozenMatrixType => inner.FrozenMatrixType;
+
     /// <summary>Whether an operator is a product with weights: linear layers and adapters, forward and backward.</summary>
     public static bool IsProduct(string name) =>
         name.StartsWith("Linear", StringComparison.Ordinal) || name.StartsWith("Adapter", StringComparison.Ordinal);

@@ -22,8 +22,8 @@ public sealed record LoadOptions
     /// <summary>Initial values of a DVP part that no file gives.</summary>
     public InitialValues Initial { get; init; } = new(Seed: 1);
 
-    /// <summary>Type in which frozen matrices are kept: F32, or BF16 or F16 for half the memory.</summary>
-    public ElementType FrozenMatrices { get; init; } = ElementType.F32;
+    /// <summary>Type in which frozen matrices are kept: F32, or BF16 or F16 for half the memory; null for the device's own choice.</summary>
+    public ElementType? FrozenMatrices { get; init; }
 
     /// <summary>Whether a DVP folder may be put onto a language model that it was not trained on.</summary>
     public bool Force { get; init; }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.Tensors;
 
 namespace Dvp.Settings;
 
@@ -50,12 +51,22 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
 
     /// <summary>Opens the device.</summary>
     /// <param name="threads">CPU threads, the caller included; 0 for all that the process may use.</param>
+    /// <param name="type">
+    /// F32, BF16 or F16. A GPU keeps activations and frozen parameters in it; the CPU computes in F32 and keeps frozen matrices in it. Null
+    /// for the device's own: BF16 on a GPU, F32 on the CPU.
+    /// </param>
+    /// <param name="note">Gets a sentence where something is worth saying: why auto did not take a GPU that is there.</param>
     /// <exception cref="DvpException">The device asked for is not there (<see cref="DvpExitCode.NoDevice"/>).</exception>
-    public Backend Open(int threads = 0) => Kind == DeviceKind.Cuda
-        ? throw new DvpException(
+    public Backend Open(int threads = 0, ElementType? type = null, Action<string>? note = null) => Kind switch
+    {
+        DeviceKind.Cpu => OpenCpu(threads, type),
+        DeviceKind.Cuda => throw new DvpException(
             $"The device {this} was asked for, and this build has no CUDA device; leave --device out, or give --device cpu.",
-            exitCode: DvpExitCode.NoDevice)
-        : new CpuBackend(threads);
+            exitCode: DvpExitCode.NoDevice),
+        _ => OpenCpu(threads, type),
+    };
+
+    private static CpuBackend OpenCpu(int threads, ElementType? type) => new(threads, type ?? ElementType.F32);
 
     /// <summary>auto, cpu or cuda:n.</summary>
     public override string ToString() => Kind switch

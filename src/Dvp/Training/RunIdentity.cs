@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
+using Dvp.Engine.Devices;
 using Dvp.Engine.Optim;
+using Dvp.Engine.Tensors;
 using Dvp.Prompting;
 
 namespace Dvp.Training;
@@ -16,10 +18,10 @@ internal static class RunIdentity
 
     /// <summary>The identity: parts separated by a comma.</summary>
     public static string Of(
-        TrainerSettings settings, DvpConfig config, ParameterGroups groups, TrainingSet train, TrainingSet? validation) =>
+        TrainerSettings settings, DvpConfig config, ParameterGroups groups, TrainingSet train, TrainingSet? validation, Backend backend) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{settings.Identity()}, mode {groups.Mode}, layer {config.Layer?.ToString(CultureInfo.InvariantCulture) ?? "searched"}, " +
+            $"{settings.Identity()}, activations {Name(backend.ActivationType)}, frozen matrices {Name(backend.FrozenMatrixType)}, mode {groups.Mode}, layer {config.Layer?.ToString(CultureInfo.InvariantCulture) ?? "searched"}, " +
             $"prompt {config.Kind}, model {Hash(config):x16}, " +
             $"training examples {Hash(train):x16}, validation examples {Hash(validation):x16}");
 
@@ -38,6 +40,8 @@ internal static class RunIdentity
 
         return "other settings";
     }
+
+    private static string Name(ElementType type) => type.ToString().ToLowerInvariant();
 
     private static ulong Hash(DvpConfig config)
     {

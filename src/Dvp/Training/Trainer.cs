@@ -39,7 +39,7 @@ public sealed class Trainer : IDisposable
         _settings = settings;
         _runner = new StepRunner(model, parameters, train, settings, groups);
         _predictor = new Predictor(model, _runner.Graphs);
-        State = new RunState { Settings = RunIdentity.Of(settings, model.Config, groups, train, validation) };
+        State = new RunState { Settings = RunIdentity.Of(settings, model.Config, groups, train, validation, _backend) };
     }
 
     /// <summary>Where the run stands.</summary>

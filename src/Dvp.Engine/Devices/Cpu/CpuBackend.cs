@@ -15,16 +15,30 @@ namespace Dvp.Engine.Devices.Cpu;
 public sealed unsafe partial class CpuBackend : Backend
 {
     private readonly CpuThreadPool _pool;
+    private readonly ElementType _frozen;
 
     /// <summary>Opens the device.</summary>
     /// <param name="threads">Threads that compute, the caller included; 0 for all processors that the process may use.</param>
-    public CpuBackend(int threads = 0) => _pool = new CpuThreadPool(threads);
+    /// <param name="frozenMatrices">Type in which matrices that do not train are kept: F32, BF16 or F16.</param>
+    /// <exception cref="ArgumentException">Matrices cannot be kept in that type.</exception>
+    public CpuBackend(int threads = 0, ElementType frozenMatrices = ElementType.F32)
+    {
+        _frozen = frozenMatrices is ElementType.F32 or ElementType.BF16 or ElementType.F16
+            ? frozenMatrices
+            : throw new ArgumentException($"Matrices cannot be kept in {frozenMatrices}.", nameof(frozenMatrices));
+        _pool = new CpuThreadPool(threads);
+    }
 
     /// <inheritdoc/>
-    public override string Name => $"cpu ({_pool.Threads} threads, {InstructionSet})";
+    public override string Name => $"cpu ({_pool.Threads} threads, {InstructionSet}{FrozenText})";
 
     /// <inheritdoc/>
     public override ElementType ActivationType => ElementType.F32;
+
+    /// <inheritdoc/>
+    public override ElementType FrozenMatrixType => _frozen;
+
+    private string FrozenText => _frozen == ElementType.F32 ? "" : $", frozen matrices in {_frozen.ToString().ToLowerInvariant()}";
 
     private static string InstructionSet =>
         System.Runtime.Intrinsics.X86.Avx512F.IsSupported ? "AVX-512"
