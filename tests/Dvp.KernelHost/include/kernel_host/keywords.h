@@ -1,0 +1,19 @@
+// keywords.h: the words that CUDA adds to C++.
+
+#pragma once
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ __attribute__((section("kernel_constant")))
+#define __shared__ static // one block runs at a time in a module, so a block's shared memory is the module's static storage
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...) // read by the rewriter before this, see src/rewrite.cpp
+#define __grid_constant__
+#define __align__(n) __attribute__((aligned(n)))
+#define __builtin_assume(condition) ((condition) ? (void)0 : __builtin_unreachable())
+#define __restrict __restrict__
+
+typedef decltype(sizeof 0) size_t;
+typedef decltype((char*)0 - (char*)0) ptrdiff_t;
