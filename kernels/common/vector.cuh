@@ -90,9 +90,14 @@ __device__ __forceinline__ void for_columns(size_t rank, size_t size, size_t col
     }
 }
 
-// The same over the columns of row blockIdx.x, which the blocks along y and their threads share.
-template <typename Body>
-__device__ __forceinline__ void for_columns_of_row(size_t columns, int wide, Body body)
+// The same for one row of a grid (rows, blocks that share a row): c = first_column<W>(), then + column_step<W>() and on.
+template <int W>
+__device__ __forceinline__ size_t first_column()
 {
-    for_columns((size_t)blockIdx.y * blockDim.x + threadIdx.x, (size_t)gridDim.y * blockDim.x, columns, wide, body);
+    return ((size_t)blockIdx.y * blockDim.x + threadIdx.x) * W;
+}
+template <int W>
+__device__ __forceinline__ size_t column_step()
+{
+    return (size_t)gridDim.y * blockDim.x * W;
 }

@@ -23,13 +23,22 @@ internal static class KernelCatalog
     private static readonly (string File, ElementType[] Reals, string[] Options)[] s_files =
     [
         ("adamw", s_single, [""]),
+        ("bce_with_logits", s_reals, [""]),
+        ("bce_with_logits", s_halves, ["target=f32"]),
         ("column_sums", s_reals, [""]),
         ("convert", s_single, ["source=bf16", "source=f16"]),
         ("convert", [ElementType.BF16], ["source=f32", "source=f16"]),
         ("convert", [ElementType.F16], ["source=f32", "source=bf16"]),
+        ("elementwise", s_reals, [""]),
+        ("elementwise", s_single, ["from=bf16", "from=f16"]),
+        ("elementwise", [ElementType.BF16], ["from=f32", "from=f16"]),
+        ("elementwise", [ElementType.F16], ["from=f32", "from=bf16"]),
+        ("embedding", s_reals, [""]),
+        ("embedding", s_halves, ["table=f32"]),
         ("gated_mlp", s_reals, [""]),
         ("global_norm", s_single, [""]),
         ("layernorm", s_reals, [""]),
+        ("layernorm", s_halves, ["stream=f32"]),
         ("matmul_mma", s_halves,
         [
             "tile_m=128 tile_n=128", "tile_m=128 tile_n=64", "tile_m=64 tile_n=64",
@@ -41,7 +50,10 @@ internal static class KernelCatalog
         ("matvec", s_reals, [""]),
         ("matvec", s_halves, ["out=f32"]),
         ("patch_embedding", s_reals, [""]),
+        ("rmsnorm", s_reals, [""]),
+        ("rmsnorm", s_halves, ["stream=f32"]),
         ("sample", s_reals, [""]),
+        ("softmax_cross_entropy", s_reals, [""]),
         ("tokens", s_reals, [""]),
     ];
 
