@@ -10,11 +10,11 @@ internal static class DoctorCommand
     public static Command Create(CliHost host)
     {
         DvpCommand command = new(
-            host, "doctor", "Prints what the machine has, what was searched, found and missing for CUDA, and checks one computation.",
+            host, "doctor", "Prints what the machine has, what was searched, found and missing for CUDA, and checks one computation on every device.",
             "dvp doctor",
             "dvp doctor --timing --json");
         Option<bool> timing = command.With(CommonOptions.Switch(
-            "--timing", "Also measures the rates of products and of memory. Default: off."));
+            "--timing", "Also prints the time from process start to the first result of a device, and measures rates. Default: off."));
         Option<int> threads = command.With(CommonOptions.Threads());
         return command.Runs((parse, output) =>
         {

@@ -1,50 +1,112 @@
-using System.Runtime.InteropServices;
+using System.Diagnostics;
+using System.Globalization;
+using Dvp.Cuda;
+using Dvp.Engine;
+using Dvp.Engine.Devices.Cuda;
+using Dvp.Engine.Tensors;
 using Dvp.Settings;
 
 namespace Dvp.Profiling;
 
 public static partial class Doctor
 {
-    private static readonly string[] s_drivers = OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"];
-
-    private static readonly string[] s_compilers = OperatingSystem.IsWindows()
-        ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"]
-        : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
-
-    /// <summary>Looks for what a CUDA device needs, and says where it looked.</summary>
-    private static void SearchCuda(List<DoctorFinding> found)
+    /// <summary>Looks for what a CUDA device needs, says where it looked, and where all is there runs a kernel on every GPU.</summary>
+    private static void ExamineCuda(List<DoctorFinding> found, bool timing)
     {
-        bool driver = Search(
-            found, "driver", s_drivers, DvpEnvironment.CudaDriver, DvpEnvironment.CudaDriverName,
-            "Install NVIDIA's driver, or run where it is (containers need the GPU passed in)");
-        bool compiler = Search(
-            found, "run-time compiler", s_compilers, DvpEnvironment.Nvrtc, DvpEnvironment.NvrtcName, "Install NVRTC of the CUDA toolkit");
-        found.Add(new(
-            "cuda",
-            "device",
-            driver && compiler
-                ? "the libraries are there, but this build has no CUDA device: everything runs on the CPU"
-                : "none: everything runs on the CPU"));
-    }
-
-    private static bool Search(List<DoctorFinding> found, string what, string[] names, string? given, string variable, string install)
-    {
-        string[] candidates = given is null ? names
-            : Directory.Exists(given) ? [.. names.Select(n => Path.Combine(given, n))]
-            : [given];
-        foreach (string candidate in candidates)
+        List<string> notes = [];
+        CudaOptions options = DvpEnvironment.CudaOptions(notes.Add);
+        CudaProbe probe = CudaProbe.Run(options.Driver, options.Nvrtc, options.NvrtcFolders);
+        Library(
+            found, "driver", probe.Driver,
+            $"Install NVIDIA's driver, or run where it is (containers need the GPU passed in), or set {DvpEnvironment.CudaDriverName} "
+                + "to its file or folder; without it the CPU is used.");
+        Library(
+            found, "run-time compiler", probe.Nvrtc,
+            $"Install NVRTC of the CUDA toolkit (pip install nvidia-cuda-nvrtc has it too), or set {DvpEnvironment.NvrtcName} to its file or "
+                + $"folder, or set {DvpEnvironment.KernelsFolderName} to kernels compiled beforehand; without it the CPU is used.");
+        Kernels(found, options);
+        if (probe.Devices.Count == 0)
         {
-            if (NativeLibrary.TryLoad(candidate, out nint handle))
-            {
-                NativeLibrary.Free(handle);
-                found.Add(new("cuda", what, $"found as {candidate}"));
-                return true;
-            }
+            found.Add(new("cuda", "device", "none: everything runs on the CPU"));
         }
 
-        found.Add(new(
-            "cuda", what, $"missing (looked for {string.Join(", ", candidates)})",
-            $"{install}, or set {variable} to its file or folder; without it the CPU is used."));
-        return false;
+        foreach (CudaDeviceInfo device in probe.Devices)
+        {
+            found.Add(new(
+                "cuda",
+                $"device cuda:{device.Index}",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{device.Name}, {device.Architecture}, {device.Multiprocessors} multiprocessors, {Bytes(device.MemoryBytes)}")));
+            Launch(found, device, options, timing, compiler: probe.Nvrtc.File is not null);
+        }
+
+        found.AddRange(notes.Select(n => new DoctorFinding("cuda", "note", n)));
     }
+
+    private static void Library(List<DoctorFinding> found, string what, ProbedLibrary library, string mend) => found.Add(
+        library.File is { } file
+            ? new("cuda", what, $"CUDA {library.Version}, {file}", library.Problem)
+            : new("cuda", what, $"missing (looked for {string.Join("; ", library.Tried)})", mend));
+
+    private static void Kernels(List<DoctorFinding> found, CudaOptions options)
+    {
+        if (options.KernelsFolder is { } bundle)
+        {
+            found.Add(new("cuda", "kernels compiled beforehand", bundle));
+        }
+
+        if (options.CacheFolder is not { } cache)
+        {
+            found.Add(new("cuda", "kernel cache", "none: every process compiles its kernels"));
+            return;
+        }
+
+        FileInfo[] files = Directory.Exists(cache) ? new DirectoryInfo(cache).GetFiles() : [];
+        found.Add(new(
+            "cuda",
+            "kernel cache",
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{cache} ({files.Length} files, {files.Sum(f => f.Length) / 1e6:0.0} of at most {options.CacheBytes / 1e6:0} MB)")));
+    }
+
+    /// <summary>Finding libraries is not enough: one product is compiled or loaded, launched and checked.</summary>
+    private static void Launch(List<DoctorFinding> found, CudaDeviceInfo device, CudaOptions options, bool timing, bool compiler)
+    {
+        try
+        {
+            long start = Stopwatch.GetTimestamp();
+            using CudaBackend backend = CudaBackend.Open(device.Index, ElementType.F32, options);
+            double opened = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            Check(found, backend);
+            double checkedAfter = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            KernelOrigins origins = backend.Origins;
+            found.Add(new(
+                "cuda",
+                $"kernels on cuda:{device.Index}",
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{origins.Bundle} files from {DvpEnvironment.KernelsFolderName}, {origins.Cache} from the cache, {origins.Compiled} compiled now"
+                        + $"{(origins.Portable > 0 ? ", from PTX: the GPU is newer than the compiled kernels" : "")}")));
+            if (timing)
+            {
+                found.Add(new("timing", $"opening cuda:{device.Index}", Milliseconds(opened)));
+                found.Add(new("timing", $"first product on cuda:{device.Index}, with its kernels", Milliseconds(checkedAfter - opened)));
+                found.Add(new("timing", $"process start to first result of cuda:{device.Index}", Milliseconds(SinceProcessStart())));
+            }
+        }
+        catch (DvpException e)
+        {
+            found.Add(new("check", $"cuda:{device.Index}", "no kernel runs", e.Message, Wrong: compiler));
+        }
+    }
+
+    private static double SinceProcessStart()
+    {
+        using Process process = Process.GetCurrentProcess();
+        return (DateTime.Now - process.StartTime).TotalMilliseconds;
+    }
+
+    private static string Milliseconds(double value) => string.Create(CultureInfo.InvariantCulture, $"{value:0} ms");
 }

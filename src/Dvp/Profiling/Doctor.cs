@@ -43,11 +43,12 @@ public static partial class Doctor
         Memory(found);
         Disk(found);
         Program(found);
-        SearchCuda(found);
+        ExamineCuda(found, timing);
         using CpuBackend backend = new(threads);
         Check(found, backend);
         if (timing)
         {
+            found.Add(new("timing", "process start to first result of the CPU", Milliseconds(SinceProcessStart())));
             Time(found, backend, threads);
         }
 
@@ -195,7 +196,7 @@ public static partial class Doctor
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"a product of {Rows} x {Inputs} x {Outputs} is {(right5 ? "right" : "wrong")} (largest error {worst:0.0e+00})"),
-            right5 ? null : "This build computes wrongly on this processor: report the processor's model.",
+            right5 ? null : "This build computes wrongly on this device: report its model.",
             Wrong: !right5));
     }
 

@@ -1,7 +1,9 @@
 using System.Globalization;
+using Dvp.Cuda;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Settings;
@@ -24,6 +26,9 @@ public enum DeviceKind
 /// <param name="Index">The number of the GPU, from 0.</param>
 public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
 {
+    private const int NoLibrary = 0; // of CudaException.Code
+    private const int NoGpu = 100;
+
     /// <summary>The best device that is there.</summary>
     public static DeviceChoice Auto => new(DeviceKind.Auto);
 
@@ -55,16 +60,42 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
     /// F32, BF16 or F16. A GPU keeps activations and frozen parameters in it; the CPU computes in F32 and keeps frozen matrices in it. Null
     /// for the device's own: BF16 on a GPU, F32 on the CPU.
     /// </param>
-    /// <param name="note">Gets a sentence where something is worth saying: why auto did not take a GPU that is there.</param>
+    /// <param name="note">Gets a sentence where something is worth saying: which device auto took, and why not a GPU that is there.</param>
     /// <exception cref="DvpException">The device asked for is not there (<see cref="DvpExitCode.NoDevice"/>).</exception>
     public Backend Open(int threads = 0, ElementType? type = null, Action<string>? note = null) => Kind switch
     {
         DeviceKind.Cpu => OpenCpu(threads, type),
-        DeviceKind.Cuda => throw new DvpException(
-            $"The device {this} was asked for, and this build has no CUDA device; leave --device out, or give --device cpu.",
-            exitCode: DvpExitCode.NoDevice),
-        _ => OpenCpu(threads, type),
+        DeviceKind.Cuda => OpenCuda(type, note),
+        _ => OpenBest(threads, type, note),
     };
+
+    private CudaBackend OpenCuda(ElementType? type, Action<string>? note) =>
+        CudaBackend.Open(Index, type ?? ElementType.BF16, DvpEnvironment.CudaOptions(note));
+
+    /// <summary>A GPU on which a kernel runs, else the CPU. Where there is no driver or no GPU nobody is told why.</summary>
+    private Backend OpenBest(int threads, ElementType? type, Action<string>? note)
+    {
+        CudaBackend? gpu = null;
+        try
+        {
+            gpu = OpenCuda(type, note);
+            using DeviceBuffer buffer = gpu.Allocate(sizeof(float));
+            gpu.Fill(new Tensor(buffer, 0, ElementType.F32, [1]), 1); // a kernel was found or compiled, loaded and launched
+            gpu.Synchronize();
+            note?.Invoke($"auto took {gpu.Name}");
+            return gpu;
+        }
+        catch (DvpException e) when (e.ExitCode == DvpExitCode.NoDevice)
+        {
+            gpu?.Dispose();
+            if (e.InnerException is not CudaException { Code: NoLibrary or NoGpu })
+            {
+                note?.Invoke($"auto took the CPU: {e.Message}");
+            }
+
+            return OpenCpu(threads, type);
+        }
+    }
 
     private static CpuBackend OpenCpu(int threads, ElementType? type) => new(threads, type ?? ElementType.F32);
 
