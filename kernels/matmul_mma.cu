@@ -9,16 +9,15 @@
 // operands whose rows do not begin at multiples of 16 bytes are gathered instead of copied.
 //
 // A block makes tile_m x tile_n of the result with 2 x (tile_n / 32) warps of (tile_m / 2) x 32 each. Pieces of 32 k travel through a ring of
-// stages in shared memory: while one is multiplied, the copies (cp.async) of the next ones are under way. One barrier a piece: it
-// says both that the piece has arrived for all and that nobody still reads the stage that is filled next.
+// stages in shared memory: while one is multiplied, the copies (cp.async) of the next ones are under way.
 //
 //     tile      threads  shared memory   stages
 //     128x128   256      48 KiB          3        64 sums a thread; two blocks an SM also where an SM has 100 KiB (sm_89, sm_120)
 //     128x64    128      36 KiB          3        twice the blocks; four an SM
 //     64x64     128      32 KiB          4        for short batches: four times the blocks
 //
-// Epilogue: a warp passes its sums through shared memory 16 rows at a time, so that a row's 32 columns leave as whole sectors of 4 elements
-// a lane, and bias, residual and pre-activation are read and written in the same way.
+// Epilogue: a warp passes its sums through shared memory, so that a row's 32 columns leave as whole sectors, four elements a lane, and
+// bias, residual and pre-activation are read and written in the same way.
 //
 // Split sums: blockIdx.z takes the k from blockIdx.z * k_per_split on. With more than one split the parts go to `partial` (splits, M, N), and
 // matmul_reduce.cu adds them in their order and does what follows the product.
@@ -40,7 +39,6 @@ constexpr int kWarpsN = tile_n / 32, kWarps = 2 * kWarpsN, kThreads = kWarps * k
 constexpr int kStages = tile_m * tile_n > 4096 ? 3 : 4;
 constexpr int kChunksA = tile_m * kDepth / 8, kChunksB = tile_n * kDepth / 8; // of a stage
 constexpr int kRowFragments = tile_m / 2 / 16, kColumnFragments = 32 / 8;     // of a warp
-constexpr int kFloatsOfRow = 40; // 32 columns of the epilogue's rows; 8 more put the rows that are written together into different banks
 
 template <Layout kA, Layout kB, typename T>
 __device__ __forceinline__ void multiply(
@@ -53,31 +51,19 @@ __device__ __forceinline__ void multiply(
     int warp_m = warp / kWarpsN * (tile_m / 2), warp_n = warp % kWarpsN * 32; // this warp's corner of the tile
     int k_start = blockIdx.z * k_per_split;
     int left = min(K - k_start, k_per_split); // k that have not been fetched
-    int pieces = (left + kDepth - 1) / kDepth;
 
     PieceLoader<kA, tile_m, kThreads> from_a(a, blockIdx.x * tile_m, M, a_stride, k_start, a_aligned);
     PieceLoader<kB, tile_n, kThreads> from_b(b, blockIdx.y * tile_n, N, b_stride, k_start, b_aligned);
+    float sum[kRowFragments][kColumnFragments][4] = {};
     auto fetch = [&](int stage)
     {
-        if (left > 0)
-        {
-            word_4* to = stages + stage * (kChunksA + kChunksB);
-            from_a.fetch(to, left);
-            from_b.fetch(to + kChunksA, left);
-        }
+        word_4* to = stages + stage * (kChunksA + kChunksB);
+        from_a.fetch(to, left);
+        from_b.fetch(to + kChunksA, left);
         left -= kDepth;
-        cp_async_commit(); // an empty group too: the wait below counts groups
     };
-
-    float sum[kRowFragments][kColumnFragments][4] = {};
-#pragma unroll
-    for (int stage = 0; stage < kStages - 1; stage++) fetch(stage);
-    int stage = 0;
-    for (int piece = 0; piece < pieces; piece++)
+    auto use = [&](int stage)
     {
-        cp_async_wait<kStages - 2>();
-        __syncthreads();
-        fetch(stage == 0 ? kStages - 1 : stage - 1); // the stage that was multiplied last
         const word_4* piece_a = stages + stage * (kChunksA + kChunksB);
         const word_4* piece_b = piece_a + kChunksA;
 #pragma unroll
@@ -96,35 +82,20 @@ __device__ __forceinline__ void multiply(
                     mma(sum[i][j], fa[i], fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1], (const real*)nullptr);
             }
         }
-        stage = stage == kStages - 1 ? 0 : stage + 1;
-    }
+    };
+    pipeline<kStages>((left + kDepth - 1) / kDepth, fetch, use);
 
-    __syncthreads(); // the stages are free
-    float* rows = (float*)stages + warp * 16 * kFloatsOfRow; // (16, 32) of this warp's own
-    int row0 = blockIdx.x * tile_m + warp_m, column = blockIdx.y * tile_n + warp_n + lane % 8 * 4;
+    float* rows = (float*)stages + warp * kRowFloats;
+    int row0 = blockIdx.x * tile_m + warp_m, column0 = blockIdx.y * tile_n + warp_n;
 #pragma unroll
     for (int i = 0; i < kRowFragments; i++)
     {
-#pragma unroll
-        for (int j = 0; j < kColumnFragments; j++)
+        leave_rows(rows, sum[i], lane, [&](int row, int column, const float_4& x)
         {
-#pragma unroll
-            for (int half = 0; half < 2; half++)
-            {
-                float* p = rows + (lane / 4 + half * 8) * kFloatsOfRow + j * 8 + lane % 4 * 2;
-                *(word_2*)p = {__float_as_uint(sum[i][j][half * 2]), __float_as_uint(sum[i][j][half * 2 + 1])};
-            }
-        }
-        __syncwarp();
-#pragma unroll 1
-        for (int r = lane / 8; r < 16; r += 4)
-        {
-            float_4 x = load_4(rows + r * kFloatsOfRow + lane % 8 * 4);
-            int row = row0 + i * 16 + r;
+            row += row0 + i * 16, column += column0;
             if (partial) write_partial(partial + (size_t)blockIdx.z * M * N, row, column, M, N, x);
             else epilogue.write_4(row, column, x);
-        }
-        __syncwarp();
+        });
     }
 }
 

@@ -20,26 +20,28 @@ template <typename T> struct Epilogue
     int activation;
     bool vectors; // every base address and stride is a multiple of four elements
 
-    __device__ __forceinline__ void write(int row, int column, float v) const
+    // Returns what was written; outside the result the sum as it is, which is zero.
+    __device__ __forceinline__ float write(int row, int column, float v) const
     {
-        if (row >= M || column >= N) return;
+        if (row >= M || column >= N) return v;
         if (bias) v += load(bias + column);
         if (pre) store(pre + (size_t)row * pre_stride + column, v);
         v = activate(v, activation);
         if (residual) v += load(residual + (size_t)row * residual_stride + column);
         store(y + (size_t)row * y_stride + column, v);
+        return v;
     }
 
     // Columns [column, column + 4); column is a multiple of four.
-    __device__ __forceinline__ void write_4(int row, int column, float_4 x) const
+    __device__ __forceinline__ float_4 write_4(int row, int column, float_4 x) const
     {
         if (!vectors || column + 4 > N)
         {
 #pragma unroll
-            for (int i = 0; i < 4; i++) write(row, column + i, x.v[i]);
-            return;
+            for (int i = 0; i < 4; i++) x.v[i] = write(row, column + i, x.v[i]);
+            return x;
         }
-        if (row >= M) return;
+        if (row >= M) return x;
         if (bias) add(x, load_4(bias + column));
         if (pre) store_4(pre + (size_t)row * pre_stride + column, x);
         if (activation != kNone)
@@ -49,6 +51,7 @@ template <typename T> struct Epilogue
         }
         if (residual) add(x, load_4(residual + (size_t)row * residual_stride + column));
         store_4(y + (size_t)row * y_stride + column, x);
+        return x;
     }
 
     static __device__ __forceinline__ void add(float_4& x, const float_4& other)

@@ -94,3 +94,52 @@ template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_b(uns
 
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const bf16*) { mma_bf16_16x8x16(d, a, b0, b1); }
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const f16*) { mma_f16_16x8x16(d, a, b0, b1); }
+
+// A ring of kStages stages: fetch(stage) begins the copies of the next piece, use(stage) multiplies the piece that has arrived, pieces times each
+// and in order. One barrier a piece: it says both that the piece has arrived for all threads and that nobody still reads the
+// stage that is filled next. At the end the stages are free.
+template <int kStages, typename Fetch, typename Use> __device__ __forceinline__ void pipeline(int pieces, Fetch fetch, Use use)
+{
+    int fetched = 0;
+    auto begin = [&](int stage)
+    {
+        if (fetched < pieces) fetch(stage);
+        fetched++;
+        cp_async_commit(); // an empty group too: the wait below counts groups
+    };
+#pragma unroll
+    for (int stage = 0; stage < kStages - 1; stage++) begin(stage);
+    int stage = 0;
+    for (int piece = 0; piece < pieces; piece++)
+    {
+        cp_async_wait<kStages - 2>();
+        __syncthreads();
+        begin(stage == 0 ? kStages - 1 : stage - 1); // the stage that was multiplied last
+        use(stage);
+        stage = stage == kStages - 1 ? 0 : stage + 1;
+    }
+    __syncthreads();
+}
+
+constexpr int kFloatsOfRow = 40;               // 32 columns; 8 more put the rows that are written together into different banks
+constexpr int kRowFloats = 8 * kFloatsOfRow;   // shared memory of a warp for leave()
+
+// Hands the sums of a warp, 16 rows of 32 columns, to leave(row, column, values): four columns a lane, eight lanes a row, so that a row leaves as
+// whole sectors. mma gives a lane pairs of columns in eight rows; they change hands in shared memory, eight rows at a time.
+template <typename Leave> __device__ __forceinline__ void leave_rows(float* rows, const float (&sum)[4][4], int lane, Leave leave)
+{
+#pragma unroll
+    for (int half = 0; half < 2; half++)
+    {
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+        {
+            float* p = rows + lane / 4 * kFloatsOfRow + j * 8 + lane % 4 * 2;
+            *(word_2*)p = {__float_as_uint(sum[j][half * 2]), __float_as_uint(sum[j][half * 2 + 1])};
+        }
+        __syncwarp();
+#pragma unroll 1
+        for (int r = lane / 8; r < 8; r += 4) leave(half * 8 + r, lane % 8 * 4, load_4(rows + r * kFloatsOfRow + lane % 8 * 4));
+        __syncwarp();
+    }
+}

@@ -23,6 +23,7 @@ internal static class KernelCatalog
     private static readonly (string File, ElementType[] Reals, string[] Options)[] s_files =
     [
         ("adamw", s_single, [""]),
+        ("adapter", s_halves, [""]),
         ("bce_with_logits", s_reals, [""]),
         ("bce_with_logits", s_halves, ["target=f32"]),
         ("column_sums", s_reals, [""]),
