@@ -24,6 +24,8 @@ constexpr int kChunksX = kRows * kDepth / 8, kChunksWeight = 128 * kDepth / 8; /
 constexpr int kChunksStage = kChunksX + kChunksWeight;
 constexpr int kChunksHidden = kRows * kHidden / 8;
 
+__shared__ word_4 shared[kStages * kChunksStage + kChunksHidden + kWarps * kRowFloats / 4]; // stages, hidden, rows of the warps
+
 // 16 rows of A (whose pieces are kRows x kDepth, kAlongK) times 32 outer of B.
 template <Layout kB> __device__ __forceinline__ void multiply_piece(float (&sum)[4][4], const word_4* a, const word_4* b, int row, int outer, int lane)
 {
@@ -45,7 +47,6 @@ __device__ __forceinline__ void adapter(
     const Epilogue<real>& last, const real* x, const real* first, const real* second, int R, int x_stride, int first_stride, int second_stride,
     bool x_aligned, bool first_aligned, bool second_aligned, Middle middle)
 {
-    __shared__ word_4 shared[kStages * kChunksStage + kChunksHidden + kWarps * kRowFloats / 4];
     word_4* hidden = shared + kStages * kChunksStage;
     int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
     float* rows = (float*)(hidden + kChunksHidden) + warp * kRowFloats;

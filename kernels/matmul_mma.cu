@@ -40,12 +40,13 @@ constexpr int kStages = tile_m * tile_n > 4096 ? 3 : 4;
 constexpr int kChunksA = tile_m * kDepth / 8, kChunksB = tile_n * kDepth / 8; // of a stage
 constexpr int kRowFragments = tile_m / 2 / 16, kColumnFragments = 32 / 8;     // of a warp
 
+__shared__ word_4 stages[kStages * (kChunksA + kChunksB)];
+
 template <Layout kA, Layout kB, typename T>
 __device__ __forceinline__ void multiply(
     const Epilogue<T>& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split,
     bool a_aligned, bool b_aligned)
 {
-    __shared__ word_4 stages[kStages * (kChunksA + kChunksB)];
     int M = epilogue.M, N = epilogue.N;
     int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
     int warp_m = warp / kWarpsN * (tile_m / 2), warp_n = warp % kWarpsN * 32; // this warp's corner of the tile
