@@ -11,8 +11,9 @@ inline void arrive(AsyncCopies& pending)
     AsyncCopy copy = pending.copies[pending.first];
     pending.first = (pending.first + 1) % AsyncCopies::kCapacity;
     pending.count--;
-    // In words, as a kernel would: the accesses are then seen by the checks like any other.
-    unsigned word = copy.bytes % 16 == 0 ? 16 : copy.bytes % 8 == 0 ? 8 : 4;
+    // In words, as a kernel would: the accesses are then seen by the checks like any other. No word crosses the end of what is read.
+    unsigned word = 16;
+    while (copy.bytes % word != 0 || copy.source_bytes % word != 0) word /= 2;
     for (unsigned at = 0; at < copy.bytes; at += word)
     {
         bool zero = at >= copy.source_bytes;
@@ -20,11 +21,13 @@ inline void arrive(AsyncCopies& pending)
         const char* source = static_cast<const char*>(copy.source) + at;
         if (word == 16) *reinterpret_cast<uint4*>(target) = zero ? uint4{} : *reinterpret_cast<const uint4*>(source);
         else if (word == 8) *reinterpret_cast<uint2*>(target) = zero ? uint2{} : *reinterpret_cast<const uint2*>(source);
-        else *reinterpret_cast<unsigned*>(target) = zero ? 0 : *reinterpret_cast<const unsigned*>(source);
+        else if (word == 4) *reinterpret_cast<unsigned*>(target) = zero ? 0 : *reinterpret_cast<const unsigned*>(source);
+        else if (word == 2) *reinterpret_cast<unsigned short*>(target) = zero ? 0 : *reinterpret_cast<const unsigned short*>(source);
+        else *target = zero ? 0 : *source;
     }
 }
 
-// Begins a copy of source_bytes (0 or a multiple of the word; the rest of bytes is filled with zeros) into shared memory.
+// Begins a copy of source_bytes (at most bytes; the rest of bytes is filled with zeros) into shared memory.
 inline void async_copy(void* target, const void* source, unsigned bytes, unsigned source_bytes)
 {
     if (reinterpret_cast<size_t>(target) % bytes != 0 || (source_bytes != 0 && reinterpret_cast<size_t>(source) % bytes != 0))
