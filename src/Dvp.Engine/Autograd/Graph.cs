@@ -74,6 +74,14 @@ public sealed class Graph
         return new Variable(tensor, needsGradient: false);
     }
 
+    /// <summary>Numbers that are the same in every run (frequencies), in the accumulation type, written to the device now.</summary>
+    public Tensor Numbers(ReadOnlySpan<float> values)
+    {
+        Tensor tensor = _constants.Allocate(Backend.AccumulationType, values.Length);
+        Backend.Upload(tensor, values);
+        return tensor;
+    }
+
     /// <summary>A tensor from elsewhere (another graph's result, a store of features) as an input without gradient.</summary>
     public Variable Constant(Tensor value) => new(value, needsGradient: false);
 

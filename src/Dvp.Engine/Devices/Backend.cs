@@ -256,6 +256,17 @@ public abstract partial class Backend : IDisposable
     /// <param name="direction">1 or -1</param>
     public abstract void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction);
 
+    /// <summary>The same with the frequency of each pair given, for models that scale them (LLaMA 3.1).</summary>
+    /// <param name="y">(B, T, H D)</param>
+    /// <param name="x">(B, T, H D)</param>
+    /// <param name="positions">I32 (B, T)</param>
+    /// <param name="heads">H</param>
+    /// <param name="frequencies">(D / 2) in the accumulation type</param>
+    /// <param name="direction">1 or -1</param>
+    /// <exception cref="DvpException">The device has no such operator.</exception>
+    public virtual void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor frequencies, int direction) =>
+        throw new DvpException($"{Name} has no rotary positions with scaled frequencies; run this model on another device (--device cpu).");
+
     /// <summary>bias (H, Tq, Tk) = weight[bucket(key - query)], weight (buckets, H): T5's relative positions.</summary>
     /// <param name="bias">(H, Tq, Tk)</param>
     /// <param name="weight">(buckets, H)</param>

@@ -53,7 +53,9 @@ public sealed class LlamaModel
             positions[i] = i % tokens;
         }
 
-        return new Rotation(graph.Integers(positions, batch, tokens).Value, Config.Theta);
+        return new Rotation(
+            graph.Integers(positions, batch, tokens).Value, Config.Theta,
+            Config.Scaling is { } scaling ? graph.Numbers(scaling.Frequencies(Config.HeadSize, Config.Theta)) : null);
     }
 
     /// <summary>Records the final norm.</summary>

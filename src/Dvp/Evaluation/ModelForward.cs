@@ -15,12 +15,12 @@ namespace Dvp.Evaluation;
 /// Runs a model on given tensors and returns every named state, the loss and the gradients: parity with another implementation is one
 /// comparison of two files. Names are those of the golden files (<c>hidden_states.0</c>, <c>logits</c>, <c>gradients.encoder...</c>).
 /// </summary>
-public static class ModelForward
+public static partial class ModelForward
 {
-    /// <summary>Runs a BERT or CLIP vision model, or BERT with a DVP.</summary>
+    /// <summary>Runs a BERT, T5, LLaMA or CLIP vision model, or a language model with a DVP.</summary>
     /// <param name="modelFolder">Hugging Face folder.</param>
     /// <param name="dvpFolder">DVP folder, or null for the model alone.</param>
-    /// <param name="inputs"><c>input_ids</c>, <c>attention_mask</c>, <c>token_type_ids</c>, <c>visual_features</c>, <c>pixel_values</c>; a loss by <c>cotangent</c>, <c>labels</c> or <c>targets</c></param>
+    /// <param name="inputs"><c>input_ids</c>, <c>decoder_input_ids</c> (T5; by default the labels shifted right), <c>attention_mask</c>, <c>token_type_ids</c>, <c>visual_features</c>, <c>pixel_values</c>; a loss by <c>cotangent</c>, <c>labels</c> or <c>targets</c></param>
     /// <param name="backend">The device.</param>
     /// <param name="gradients">Whether to run the backward pass: of the parameters that the DVP trains, or of all of a model alone.</param>
     /// <param name="force">Whether a DVP of another language model is accepted.</param>
@@ -32,6 +32,8 @@ public static class ModelForward
         return (type, dvpFolder) switch
         {
             ("bert", null) => new ForwardRun(backend, inputs).Bert(modelFolder, gradients),
+            ("t5", null) => new ForwardRun(backend, inputs).T5(modelFolder, gradients),
+            ("llama", null) => new ForwardRun(backend, inputs).Llama(modelFolder, gradients),
             ("bert" or "t5" or "llama", not null) => new ForwardRun(backend, inputs).Dvp(modelFolder, dvpFolder, gradients, force),
             ("clip" or "clip_vision_model", null) => new ForwardRun(backend, inputs).Clip(modelFolder),
             _ => throw new DvpException($"{modelFolder} is a {type} model; this command runs bert, t5, llama, clip and clip_vision_model, and a DVP on bert, t5 and llama."),
@@ -39,7 +41,7 @@ public static class ModelForward
     }
 
     /// <summary>One run: its inputs on the device and its results.</summary>
-    private sealed class ForwardRun(Backend backend, TensorArchive inputs)
+    private sealed partial class ForwardRun(Backend backend, TensorArchive inputs)
     {
         private readonly TensorArchive _results = new("the results");
 
@@ -262,20 +264,6 @@ public static class ModelForward
             Variable input = graph.Input(ElementType.I32, batch, prompts + length);
             backend.Upload(input.Value, mask);
             return input;
-        }
-
-        /// <summary>Where the texts end.</summary>
-        private Tensor Ends(Graph graph, Variable ids, int prompts, int endToken)
-        {
-            (int batch, int length) = (ids.Value.Extent(0), ids.Value.Extent(1));
-            int[] tokens = [.. inputs.ReadInt64("input_ids").Select(v => checked((int)v))];
-            int[] table = new int[TextEnds.TableRows * batch];
-            for (int b = 0; b < batch; b++)
-            {
-                TextEnds.Write(table, batch, b, tokens.AsSpan(b * length, length), length, prompts, endToken);
-            }
-
-            return graph.Integers(table, TextEnds.TableRows, batch).Value;
         }
 
         private void Add(string name, Tensor tensor) => _results.Add(name, Values(tensor), tensor.Shape);

@@ -258,6 +258,14 @@ public sealed partial class TimedBackend
     }
 
     /// <inheritdoc/>
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor frequencies, int direction)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.Rotary(y, x, positions, heads, frequencies, direction);
+        Note(nameof(Rotary), start);
+    }
+
+    /// <inheritdoc/>
     public override void RelativeBiasForward(Tensor bias, ParameterBlock weight, bool bidirectional, int maxDistance)
     {
         long start = Stopwatch.GetTimestamp();

@@ -18,7 +18,11 @@ public abstract class GoldenModelTests(Func<Backend> open)
 
     public static TheoryData<string> Clip => new(Fixtures.Cases("clip"));
 
-    public static TheoryData<string> DvpBert => new(Fixtures.Cases("dvp-bert"));
+    /// <summary>All but the table of buckets, which has no model.</summary>
+    public static TheoryData<string> LanguageModels => new(
+        Fixtures.Cases("t5").Where(c => c != "t5/relative-buckets").Concat(Fixtures.Cases("llama")));
+
+    public static TheoryData<string> Dvp => new(((string[])["dvp-bert", "dvp-t5", "dvp-llama"]).SelectMany(Fixtures.Cases));
 
     [Theory]
     [MemberData(nameof(Bert))]
@@ -29,8 +33,12 @@ public abstract class GoldenModelTests(Func<Backend> open)
     public void Clip_states(string name) => Compare(name, dvp: false, gradients: false);
 
     [Theory]
-    [MemberData(nameof(DvpBert))]
-    public void Dvp_states_losses_and_gradients(string name) => Compare(name, dvp: true, gradients: !name.EndsWith("search-candidates", StringComparison.Ordinal));
+    [MemberData(nameof(LanguageModels))]
+    public void Language_model_states_losses_and_gradients(string name) => Compare(name, dvp: false, gradients: true);
+
+    [Theory]
+    [MemberData(nameof(Dvp))]
+    public void Dvp_states_losses_and_gradients(string name) => Compare(name, dvp: true, gradients: !name.Contains("/search-candidates", StringComparison.Ordinal));
 
     private void Compare(string name, bool dvp, bool gradients)
     {
@@ -40,14 +48,19 @@ public abstract class GoldenModelTests(Func<Backend> open)
         using Backend backend = open();
         TensorArchive actual = ModelForward.Run(
             Path.Combine(folder, "model"), dvp ? folder : null, TensorArchive.Load(Path.Combine(folder, "inputs.safetensors")), backend, gradients);
-        TensorDiffReport report = TensorDiff.Compare(actual, expected, CompareRules.Load(Path.Combine(folder, "case.json")));
+        string[] compared = [.. expected.Names.Where(n => !IsGeneration(n))];
+        TensorDiffReport report = TensorDiff.Compare(
+            actual, expected, CompareRules.Load(Path.Combine(folder, "case.json")), n => !IsGeneration(n));
         Assert.True(report.Passed, report.ToString());
-        Assert.Equal(expected.Names.Count, report.Tensors.Count(t => expected.Contains(t.Name)));
+        Assert.Equal(compared.Length, report.Tensors.Count(t => expected.Contains(t.Name)));
         if (gradients && dvp)
         {
             AssertSameTrainable(folder, actual);
         }
     }
+
+    /// <summary>Texts that the library wrote: the classifiers of this repository write none.</summary>
+    private static bool IsGeneration(string name) => name.StartsWith("generate.", StringComparison.Ordinal);
 
     /// <summary>Exactly the tensors that the published code trains, and reaches, have a gradient here.</summary>
     private static void AssertSameTrainable(string folder, TensorArchive actual)

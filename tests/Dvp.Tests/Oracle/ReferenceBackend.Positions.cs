@@ -30,6 +30,20 @@ public sealed unsafe partial class ReferenceBackend
     /// <inheritdoc/>
     public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction)
     {
+        int size = x.Columns / heads;
+        Rotary(y, x, positions, heads, i => Math.Pow(theta, -2.0 * i / size), direction);
+    }
+
+    /// <inheritdoc/>
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor frequencies, int direction)
+    {
+        double[] given = Load(frequencies);
+        Require(given.Length == x.Columns / heads / 2, $"Frequencies {frequencies} do not fit {heads} heads of {x}.");
+        Rotary(y, x, positions, heads, i => given[i], direction);
+    }
+
+    private void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Func<int, double> frequency, int direction)
+    {
         Launched();
         RequireSame(y, x);
         int size = x.Columns / heads;
@@ -45,7 +59,7 @@ public sealed unsafe partial class ReferenceBackend
             {
                 for (int i = 0; i < half; i++)
                 {
-                    double angle = direction * position[n] * Math.Pow(theta, -2.0 * i / size);
+                    double angle = direction * position[n] * frequency(i);
                     int a = (n * x.Columns) + (h * size) + i;
                     int b = a + half;
                     result[a] = (source[a] * Math.Cos(angle)) - (source[b] * Math.Sin(angle));

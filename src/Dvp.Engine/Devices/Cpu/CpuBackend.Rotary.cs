@@ -23,6 +23,7 @@ public sealed unsafe partial class CpuBackend
         internal int Half;
         internal float Theta;
         internal float Direction;
+        internal float* Frequencies;
         internal float* Table;
         internal int TablePositions;
         internal int RowsOfPiece;
@@ -31,21 +32,8 @@ public sealed unsafe partial class CpuBackend
     /// <inheritdoc/>
     public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction)
     {
-        const string Operation = nameof(Rotary);
-        NoteLaunch();
-        RequireEqual(y, x, Operation);
-        Require(heads > 0 && x.Columns % (2 * heads) == 0, Operation, x);
-        RotaryContext c = new()
-        {
-            Y = new View(y, Operation),
-            X = new View(x, Operation),
-            Positions = Integers(positions, x.Rows, Operation),
-            Heads = heads,
-            Half = x.Columns / heads / 2,
-            Theta = theta,
-            Direction = direction,
-            RowsOfPiece = RowsOfPiece(x.Columns),
-        };
+        RotaryContext c = RotaryArguments(y, x, positions, heads, direction);
+        c.Theta = theta;
         int last = 0;
         for (int row = 0; row < x.Rows; row++)
         {
@@ -56,6 +44,32 @@ public sealed unsafe partial class CpuBackend
         c.Table = _rotaryTable;
         c.TablePositions = _rotaryPositions;
         Run(Pieces(x.Rows, c.RowsOfPiece), &RotaryBody, &c);
+    }
+
+    /// <inheritdoc/>
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor frequencies, int direction)
+    {
+        RotaryContext c = RotaryArguments(y, x, positions, heads, direction);
+        c.Frequencies = Flat(frequencies, c.Half, nameof(Rotary));
+        Run(Pieces(x.Rows, c.RowsOfPiece), &RotaryBody, &c);
+    }
+
+    private RotaryContext RotaryArguments(Tensor y, Tensor x, Tensor positions, int heads, int direction)
+    {
+        const string Operation = nameof(Rotary);
+        NoteLaunch();
+        RequireEqual(y, x, Operation);
+        Require(heads > 0 && x.Columns % (2 * heads) == 0, Operation, x);
+        return new RotaryContext
+        {
+            Y = new View(y, Operation),
+            X = new View(x, Operation),
+            Positions = Integers(positions, x.Rows, Operation),
+            Heads = heads,
+            Half = x.Columns / heads / 2,
+            Direction = direction,
+            RowsOfPiece = RowsOfPiece(x.Columns),
+        };
     }
 
     private static void RotaryBody(void* context, int piece)
@@ -76,7 +90,7 @@ public sealed unsafe partial class CpuBackend
             else
             {
                 own = own is null ? CpuScratch.Floats(2 * half) : own;
-                RotaryAngles(own, position, half, c.Theta);
+                RotaryAngles(own, position, half, c.Theta, c.Frequencies);
                 angles = own;
             }
 
@@ -109,12 +123,13 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    /// <summary>Cosines, then sines, of position * theta^(-i / half); in double, because far positions have large angles.</summary>
-    private static void RotaryAngles(float* angles, int position, int half, float theta)
+    /// <summary>Cosines, then sines, of position * frequency, theta^(-i / half) unless it is given; in double, because far positions have large angles.</summary>
+    private static void RotaryAngles(float* angles, int position, int half, float theta, float* frequencies)
     {
         for (int i = 0; i < half; i++)
         {
-            (double sin, double cos) = Math.SinCos(position * Math.Pow(theta, -(double)i / half));
+            double frequency = frequencies is null ? Math.Pow(theta, -(double)i / half) : frequencies[i];
+            (double sin, double cos) = Math.SinCos(position * frequency);
             angles[i] = (float)cos;
             angles[half + i] = (float)sin;
         }
@@ -132,7 +147,7 @@ public sealed unsafe partial class CpuBackend
         _rotaryTable = (float*)NativeMemory.Alloc((nuint)positions * 2 * (nuint)half * sizeof(float));
         for (int position = 0; position < positions; position++)
         {
-            RotaryAngles(_rotaryTable + ((long)position * 2 * half), position, half, theta);
+            RotaryAngles(_rotaryTable + ((long)position * 2 * half), position, half, theta, frequencies: null);
         }
 
         (_rotaryPositions, _rotaryHalf, _rotaryTheta) = (positions, half, theta);
