@@ -18,27 +18,37 @@ public sealed class ModelGradientTests : IDisposable
     private const double Step = 1e-5;
     private const double Tolerance = 1e-7;
     private const int ElementsOfEach = 2;
-    private static readonly TinyBert s_bert = new();
+    private static readonly Dictionary<string, TinyModel> s_models = new(StringComparer.Ordinal)
+    {
+        ["bert"] = new TinyBert(),
+        ["t5"] = new TinyT5 { Layers = 2, Channels = 6 },
+        ["gated t5, positions in layer 0 only"] = new TinyT5 { Layers = 2, Channels = 6, Gated = true },
+        ["llama"] = new TinyLlama { Layers = 2, Channels = 6 },
+    };
+
     private readonly TemporaryFolder _folder = new();
     private readonly ReferenceBackend _device = new();
 
-    public static TheoryData<PromptKind, int, bool, bool> Models
+    public static TheoryData<string, PromptKind, int, bool, bool> Models
     {
         get
         {
-            TheoryData<PromptKind, int, bool, bool> all = [];
-            foreach (bool adapters in (bool[])[true, false])
+            TheoryData<string, PromptKind, int, bool, bool> all = [];
+            foreach ((string model, TinyModel sizes) in s_models)
             {
-                foreach (bool dropout in (bool[])[false, true])
+                foreach (bool adapters in (bool[])[true, false])
                 {
-                    for (int layer = 0; layer < s_bert.Layers; layer++)
+                    foreach (bool dropout in (bool[])[false, true])
                     {
-                        all.Add(PromptKind.Dynamic, layer, adapters, dropout);
-                    }
+                        for (int layer = 0; layer < sizes.Layers; layer++)
+                        {
+                            all.Add(model, PromptKind.Dynamic, layer, adapters, dropout);
+                        }
 
-                    all.Add(PromptKind.None, 0, adapters, dropout);
-                    all.Add(PromptKind.AllTokens, 1, adapters, dropout);
-                    all.Add(PromptKind.MeanPooled, 2, adapters, dropout);
+                        all.Add(model, PromptKind.None, 0, adapters, dropout);
+                        all.Add(model, PromptKind.AllTokens, 1, adapters, dropout);
+                        all.Add(model, PromptKind.MeanPooled, sizes.Layers - 1, adapters, dropout);
+                    }
                 }
             }
 
@@ -48,20 +58,24 @@ public sealed class ModelGradientTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Models))]
-    public void Gradients_are_those_of_the_loss(PromptKind kind, int layer, bool adapters, bool dropout)
+    public void Gradients_are_those_of_the_loss(string model, PromptKind kind, int layer, bool adapters, bool dropout)
     {
         DvpLoss loss = layer == 1 ? DvpLoss.CrossEntropy : DvpLoss.BinaryCrossEntropy;
-        DvpConfig config = TinyDvp.Config(s_bert, layer, adapters, kind, loss);
-        using LoadedDvp loaded = TinyDvp.Create(s_bert.Write(_folder["model"]), config, _device);
+        TinyModel tiny = s_models[model];
+        DvpConfig config = TinyDvp.Config(tiny, layer, adapters, kind, loss) with
+        {
+            PositionBias = model.Contains("only", StringComparison.Ordinal) ? T5PositionBias.FirstLayerOnly : T5PositionBias.Shared,
+        };
+        using LoadedDvp loaded = TinyDvp.Create(tiny.Write(_folder["model"]), config, _device);
         SeededRandom random = new(77);
-        foreach (Parameter parameter in loaded.Parameters.Trained.Where(p => p.Name.StartsWith("adapters.", StringComparison.Ordinal)))
+        foreach (Parameter parameter in loaded.Parameters.Trained.Where(p => p.Name.Contains("adapters.", StringComparison.Ordinal)))
         {
             // Far from the initial N(0, 0.01): there a difference would step over the corner of ReLU.
             _device.Upload(parameter.Value, (double[])[.. Values(parameter.Value).Select(_ => 0.5 * random.NextNormal())]);
         }
 
         using StepGraphs graphs = new(loaded.Model, _device, TinyDvp.VisualTokens);
-        TrainingSet set = TinyDvp.Examples(s_bert, 3, seed: 8);
+        TrainingSet set = TinyDvp.Examples(tiny, 3, seed: 8);
         BatchBuffers buffers = new(set, loaded.Model);
         int[] examples = [2, 0, 1];
         TrainingStep step = graphs.Training(buffers.Shape(examples, examples.Length, share: false), layer, dropout, scale: 0.5f);

@@ -11,18 +11,23 @@ namespace Dvp.Tests.Training;
 public sealed class SharedTextTests
 {
     [Theory]
-    [InlineData(PromptKind.Dynamic, 0)]
-    [InlineData(PromptKind.Dynamic, 2)]
-    [InlineData(PromptKind.AllTokens, 1)]
-    [InlineData(PromptKind.None, 0)]
-    public void Loss_and_gradients_are_the_same(PromptKind kind, int layer)
+    [InlineData("bert", PromptKind.Dynamic, 0)]
+    [InlineData("bert", PromptKind.Dynamic, 2)]
+    [InlineData("bert", PromptKind.AllTokens, 1)]
+    [InlineData("bert", PromptKind.None, 0)]
+    [InlineData("t5", PromptKind.Dynamic, 1)]
+    [InlineData("t5", PromptKind.None, 0)]
+    [InlineData("llama", PromptKind.Dynamic, 1)]
+    [InlineData("llama", PromptKind.AllTokens, 2)]
+    [InlineData("llama", PromptKind.None, 0)]
+    public void Loss_and_gradients_are_the_same(string model, PromptKind kind, int layer)
     {
-        TinyBert bert = new() { Dropout = 0 };
+        TinyModel tiny = Tiny(model);
         using TemporaryFolder folder = new();
-        bert.Write(folder.Root);
+        tiny.Write(folder.Root);
         using ReferenceBackend backend = new();
-        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(bert, layer, adapters: true, kind), backend);
-        TrainingSet set = Repeating(bert);
+        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(tiny, layer, adapters: true, kind), backend);
+        TrainingSet set = Repeating(tiny);
         using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
         BatchBuffers buffers = new(set, loaded.Model);
         int[] examples = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -53,16 +58,20 @@ public sealed class SharedTextTests
     }
 
     [Theory]
-    [InlineData(PromptKind.Dynamic)]
-    [InlineData(PromptKind.None)]
-    public void Logits_of_a_padded_last_batch_are_those_of_single_examples(PromptKind kind)
+    [InlineData("bert", PromptKind.Dynamic)]
+    [InlineData("bert", PromptKind.None)]
+    [InlineData("t5", PromptKind.Dynamic)]
+    [InlineData("t5", PromptKind.None)]
+    [InlineData("llama", PromptKind.Dynamic)]
+    [InlineData("llama", PromptKind.None)]
+    public void Logits_of_a_padded_last_batch_are_those_of_single_examples(string model, PromptKind kind)
     {
-        TinyBert bert = new() { Dropout = 0 };
+        TinyModel tiny = Tiny(model);
         using TemporaryFolder folder = new();
-        bert.Write(folder.Root);
+        tiny.Write(folder.Root);
         using ReferenceBackend backend = new();
-        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(bert, 1, adapters: true, kind), backend);
-        TrainingSet set = Repeating(bert);
+        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(tiny, 1, adapters: true, kind), backend);
+        TrainingSet set = Repeating(tiny);
         using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
         float[] batched = new Predictor(loaded.Model, graphs, batch: 5).Logits(set, layer: 1);
         float[] single = new Predictor(loaded.Model, graphs, batch: 1).Logits(set, layer: 1);
@@ -73,10 +82,17 @@ public sealed class SharedTextTests
         }
     }
 
-    /// <summary>Eight examples with three different texts, in mixed order, each with a picture and answers of its own.</summary>
-    private static TrainingSet Repeating(TinyBert bert)
+    private static TinyModel Tiny(string model) => model switch
     {
-        TrainingSet some = TinyDvp.Examples(bert, 8, seed: 5);
+        "t5" => new TinyT5 { Dropout = 0 },
+        "llama" => new TinyLlama { Dropout = 0 },
+        _ => new TinyBert { Dropout = 0 },
+    };
+
+    /// <summary>Eight examples with three different texts, in mixed order, each with a picture and answers of its own.</summary>
+    private static TrainingSet Repeating(TinyModel model)
+    {
+        TrainingSet some = TinyDvp.Examples(model, 8, seed: 5);
         int[] texts = [0, 1, 0, 2, 2, 0, 1, 0];
         return new TrainingSet(
             some.Features, some.LabelCount,

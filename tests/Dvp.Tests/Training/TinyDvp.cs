@@ -16,7 +16,7 @@ internal sealed class MemoryFeatures(int tokens, int channels, float[] values) :
     public void Read(int row, Span<float> destination) => values.AsSpan(row * tokens * channels, tokens * channels).CopyTo(destination);
 }
 
-/// <summary>DVP configurations for a <see cref="TinyBert"/>, and examples to train them on.</summary>
+/// <summary>DVP configurations for a <see cref="TinyModel"/>, and examples to train them on.</summary>
 internal static class TinyDvp
 {
     public const int VisualTokens = 3;
@@ -24,19 +24,21 @@ internal static class TinyDvp
     public const int Labels = 4;
 
     /// <summary>A configuration of a mode.</summary>
-    /// <param name="bert">The language model.</param>
+    /// <param name="model">The language model.</param>
     /// <param name="layer">K, or null for a search over all layers.</param>
     /// <param name="adapters">Whether there are adapters.</param>
     /// <param name="kind">How the picture enters.</param>
     /// <param name="loss">The loss.</param>
     public static DvpConfig Config(
-        TinyBert bert, int? layer, bool adapters, PromptKind kind = PromptKind.Dynamic, DvpLoss loss = DvpLoss.BinaryCrossEntropy) => new()
+        TinyModel model, int? layer, bool adapters, PromptKind kind = PromptKind.Dynamic, DvpLoss loss = DvpLoss.BinaryCrossEntropy) => new()
         {
+            LanguageModelType = model.Type,
+            TextLength = model.Type == "t5" ? 6 : 16, // T5 pads to it
             Layer = layer,
-            SearchLayers = layer is null ? [.. Enumerable.Range(0, bert.Layers)] : null,
+            SearchLayers = layer is null ? [.. Enumerable.Range(0, model.Layers)] : null,
             Kind = kind,
-            Prompt = new PromptConfig(6, 2, VisualChannels, Dropout: bert.Dropout),
-            Adapters = adapters ? new AdapterConfig(3) : null,
+            Prompt = new PromptConfig(6, 2, VisualChannels, Dropout: model.Dropout),
+            Adapters = adapters ? new AdapterConfig(3, model.Type == "llama" ? Activation.Silu : Activation.Relu) : null,
             Head = new HeadConfig(10, Labels),
             Loss = loss,
         };
@@ -55,7 +57,7 @@ internal static class TinyDvp
         folder, config, backend, new LoadOptions { Groups = Groups(config), Initial = new InitialValues(seed, 0.5) });
 
     /// <summary>Random examples: texts of different lengths, several answers with soft scores.</summary>
-    public static TrainingSet Examples(TinyBert bert, int count, ulong seed, int longest = 6)
+    public static TrainingSet Examples(TinyModel model, int count, ulong seed, int longest = 6)
     {
         SeededRandom random = new(seed);
         float[] pictures = new float[count * VisualTokens * VisualChannels];
@@ -65,7 +67,8 @@ internal static class TinyDvp
         float[][] scores = new float[count][];
         for (int e = 0; e < count; e++)
         {
-            tokens[e] = [.. Enumerable.Range(0, 3 + random.NextInt(longest - 2)).Select(_ => 1 + random.NextInt(bert.Vocabulary - 1))];
+            tokens[e] = [.. Enumerable.Range(0, 3 + random.NextInt(longest - 2)).Select(_ => 1 + random.NextInt(model.Vocabulary - 1)).Where(t => t != model.EndToken)];
+            tokens[e] = model.EndToken < 0 ? tokens[e] : [.. tokens[e].Take(longest - 1), model.EndToken];
             int first = random.NextInt(Labels);
             labels[e] = [first, (first + 1) % Labels];
             scores[e] = [1, 0.3f];
