@@ -18,15 +18,18 @@ if [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
     exit 0
 fi
 
-work="$(mktemp -d "$out/build.XXXXXX")"
-trap 'rm -rf "$work"' EXIT
-flags=(-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -pthread -I "$here/src" -I "$here/include")
+# An object is kept while it is newer than its source and than every header.
+work="$out/objects"
+mkdir -p "$work"
+newest_header="$(ls -t "$here"/build.sh "$here"/src/*.h "$here"/src/*/*.h "$here"/include/*/abi.h | head -n 1)"
+flags=(-std=c++17 -O2 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -pthread -I "$here/src" -I "$here/include")
 shared=(mode files rewrite image compile)
 
-compile() { "$compiler" "${flags[@]}" -c "$1" -o "$2"; }
 pids=()
 for source in "$here"/src/*.cpp "$here"/src/driver/*.cpp; do
-    compile "$source" "$work/$(basename "$source" .cpp).o" &
+    object="$work/$(basename "$source" .cpp).o"
+    if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest_header" ]; then continue; fi
+    "$compiler" "${flags[@]}" -c "$source" -o "$object" &
     pids+=($!)
     if [ ${#pids[@]} -ge 2 ]; then wait "${pids[0]}"; pids=("${pids[@]:1}"); fi
 done

@@ -74,7 +74,7 @@ try
         "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fno-stack-protector", "-ftrivial-auto-var-init=pattern",
         "-I" + home() + "/include", "-include", "kernel_host.h"};
     add_machine(command);
-    if (check) command.insert(command.end(), {"-g1", "-DKERNEL_HOST_CHECK", "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0"});
+    if (check) command.insert(command.end(), {"-g1", "-DKERNEL_HOST_CHECK", "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-fno-toplevel-reorder"});
     command.insert(command.end(), {"-o", object, file});
     command.push_back("-lm"); // and, by -nostdlib, not the sanitizer's runtime: the callbacks of access_callbacks.h take its place
     Outcome outcome = run(command);

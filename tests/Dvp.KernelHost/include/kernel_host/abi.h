@@ -60,6 +60,7 @@ struct Runtime
     unsigned (*active_lanes)();
     void (*fault)(const char* what); // ends the launch with a report; does not return
     void (*access)(const void* address, size_t bytes, Access access, const void* site);
+    void (*misaligned)(const void* address, size_t bytes, const void* site);
     int (*print)(const char* format, __builtin_va_list arguments);
 };
 

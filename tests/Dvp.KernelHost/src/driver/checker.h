@@ -1,4 +1,4 @@
-// checker.h: the judge of accesses, see checker.cpp.
+// checker.h: the judge of accesses in the mode check. Each load and store of a kernel comes here before it happens.
 
 #pragma once
 
@@ -13,9 +13,10 @@ struct Launch;
 
 namespace Checker
 {
-void begin_launch(const Launch& launch);
-void begin_block(const Function& function, const kernel_host::Block& block);
+void begin_launch(const Launch& launch, const unsigned char* dynamic_shared);
+void begin_block();
 void barrier();
 void access(const void* address, size_t bytes, kernel_host::Access access, const void* site);
+void misaligned(const void* address, size_t bytes, const void* site);
 }
 }

@@ -14,6 +14,13 @@ struct Counters
     unsigned long long failures = 0;
 };
 
+// What the last launch that failed was reported with.
+inline std::string& last_report()
+{
+    static auto* report = new std::string;
+    return *report;
+}
+
 inline Counters& counters()
 {
     static Counters all;

@@ -7,6 +7,21 @@
 
 namespace host
 {
+Extent extent_of(const std::string& object)
+{
+    Extent extent{0, 0, 0};
+    auto* header = reinterpret_cast<const Elf64_Ehdr*>(object.data());
+    auto* segments = reinterpret_cast<const Elf64_Phdr*>(object.data() + header->e_phoff);
+    for (unsigned i = 0; i < header->e_phnum; i++)
+    {
+        if (segments[i].p_type != PT_LOAD) continue;
+        uintptr_t end = segments[i].p_vaddr + segments[i].p_memsz;
+        extent.bytes = std::max<size_t>(extent.bytes, end);
+        if ((segments[i].p_flags & PF_W) != 0) extent.writable_first = segments[i].p_vaddr, extent.writable_end = end;
+    }
+    return extent;
+}
+
 std::vector<Symbol> writable_symbols(const std::string& object)
 {
     std::vector<Symbol> symbols;

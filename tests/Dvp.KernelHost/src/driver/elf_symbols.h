@@ -15,6 +15,15 @@ struct Symbol
     std::string name;
 };
 
+// Where an object lies once it is loaded, relative to its base.
+struct Extent
+{
+    size_t bytes;
+    uintptr_t writable_first, writable_end;
+};
+
+Extent extent_of(const std::string& object);
+
 // All writable variables, by address.
 std::vector<Symbol> writable_symbols(const std::string& object);
 }

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <sys/mman.h>
 
+#include "access_report.h"
 #include "checker.h"
 #include "counters.h"
 #include "limits.h"
@@ -59,6 +60,7 @@ const kernel_host::Runtime kRuntime = {
     []() { return Team::one().live_lanes(); },
     [](const char* what) { Team::one().fail(what); },
     Checker::access,
+    Checker::misaligned,
     print,
 };
 
@@ -96,7 +98,9 @@ CUresult run_launch(const Launch& launch)
     MachineFaults guard; // signals become failures of the fiber that raised them
     Team& team = Team::one();
     kernel_host::State& state = *launch.module->table->state;
-    state.runtime = &kRuntime;
+    auto* runtime = reinterpret_cast<kernel_host::Runtime*>(team.parameter_space() + 2048);
+    *runtime = kRuntime; // in quiet memory, since the module reads it
+    state.runtime = runtime;
     state.quiet_first = team.quiet_first();
     state.quiet_bytes = team.quiet_bytes();
 
@@ -111,16 +115,20 @@ CUresult run_launch(const Launch& launch)
     }
 
     std::mt19937_64 random(mode().seed * 0x9e3779b97f4a7c15ull + ++s_launches);
-    kernel_host::Block block{{}, launch.block, launch.grid, place_shared(launch.shared_bytes), launch.shared_bytes};
-    Checker::begin_launch(launch);
+    kernel_host::Block& block = team.block();
+    block = {{}, launch.block, launch.grid, place_shared(launch.shared_bytes), launch.shared_bytes};
+    Checker::begin_launch(launch, block.dynamic_shared);
+    report_dynamic_shared(block.dynamic_shared, launch.shared_bytes);
     for (unsigned number : order_of(launch.grid.x * launch.grid.y * launch.grid.z, random))
     {
         block.index = {number % launch.grid.x, number / launch.grid.x % launch.grid.y, number / (launch.grid.x * launch.grid.y)};
         poison(*launch.module, block);
-        Checker::begin_block(*launch.function, block);
-        if (!team.run(*launch.function, pointers, block, random()))
+        Checker::begin_block();
+        if (!team.run(*launch.function, pointers, random()))
         {
-            log_line("kernel host: " + team.failure() + " in " + team.where());
+            last_report() = team.failure() + " in " + team.where();
+            log_line("kernel host: " + last_report());
+            counters().failures++;
             return CUDA_ERROR_ILLEGAL_ADDRESS;
         }
     }

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <dlfcn.h>
+#include <sstream>
 
 #include "compile.h"
 #include "files.h"
@@ -84,6 +85,15 @@ void add_functions(Module& module)
 }
 }
 
+bool Module::is_other(uintptr_t place) const
+{
+    for (const auto* list : {&others, &globals})
+    {
+        for (const Symbol& symbol : *list) if (place - symbol.address < symbol.bytes) return true;
+    }
+    return false;
+}
+
 Module::~Module()
 {
     if (library != nullptr) dlclose(library);
@@ -95,9 +105,19 @@ std::string Module::place(const void* site) const
     TemporaryFolder folder;
     char address[32];
     std::snprintf(address, sizeof address, "0x%zx", reinterpret_cast<uintptr_t>(site) - base - 1); // the call, not where it returns
-    Outcome outcome = run({"addr2line", "-s", "-e", folder.write("module.so", object), address});
-    std::string line = outcome.output.substr(0, outcome.output.find_first_of(" \n"));
-    return outcome.status != 0 || line.empty() || line[0] == '?' ? "" : line;
+    Outcome outcome = run({"addr2line", "-s", "-i", "-e", folder.write("module.so", object), address});
+    if (outcome.status != 0) return {};
+    // From the innermost inlined function outwards; the first line that is not in the host's own headers.
+    std::stringstream lines(outcome.output);
+    std::string line, first;
+    while (std::getline(lines, line))
+    {
+        line = line.substr(0, line.find(' '));
+        if (line.empty() || line[0] == '?') continue;
+        if (first.empty()) first = line;
+        if (line.find(".h:") == std::string::npos && line.find("ptx.cuh:") == std::string::npos) return line;
+    }
+    return first;
 }
 
 CUresult load_module(const void* bytes, std::shared_ptr<Module>& result)
@@ -116,10 +136,13 @@ CUresult load_module(const void* bytes, std::shared_ptr<Module>& result)
     if (CUresult status = open(*module); status != CUDA_SUCCESS) return status;
     for (Symbol& symbol : writable_symbols(module->object))
     {
-        if (symbol.bytes == 0 || symbol.name.find("kernel_host") != std::string::npos) continue;
-        if (is_local(symbol)) module->shared.push_back(symbol);
+        if (symbol.bytes == 0 || symbol.name.find("kernel_host_gap") != std::string::npos) continue;
+        if (symbol.name.find("kernel_host") != std::string::npos) module->others.push_back(symbol);
+        else if (is_local(symbol)) module->shared.push_back(symbol);
         else if (symbol.name[0] != '_') module->globals.push_back(symbol);
     }
+    Extent extent = extent_of(module->object);
+    module->bytes = extent.bytes, module->writable_first = extent.writable_first, module->writable_end = extent.writable_end;
     add_functions(*module);
     for (const auto& [name, function] : module->functions)
     {

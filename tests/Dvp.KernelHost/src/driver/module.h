@@ -31,6 +31,12 @@ struct Module
     const kernel_host::Module* table = nullptr;
     std::vector<Symbol> shared;  // static shared memory, by address
     std::vector<Symbol> globals; // __device__ variables
+    std::vector<Symbol> others;  // the runtime's own
+    uintptr_t writable_first = 0, writable_end = 0; // relative to base
+    size_t bytes = 0; // of the whole mapping
+
+    // True for a place in writable storage that is neither shared memory nor a gap beside it.
+    bool is_other(uintptr_t place) const;
     std::unordered_map<std::string, std::unique_ptr<Function>> functions;
 
     Module() = default;

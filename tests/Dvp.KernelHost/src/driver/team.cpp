@@ -47,6 +47,7 @@ Team::Team()
     if (memory == MAP_FAILED) throw std::runtime_error("kernel host: no memory for the stacks of a block");
     _memory = static_cast<unsigned char*>(memory);
     _fibers = reinterpret_cast<Fiber*>(_memory);
+    _lanes = reinterpret_cast<void**>(_memory + kFiberBytes + kParameterBytes - kPage / 2);
     for (unsigned i = 0; i < kThreads; i++)
     {
         mprotect(_memory + kStacksAt + i * kStackStep, kPage, PROT_NONE);
@@ -56,9 +57,11 @@ Team::Team()
 
 size_t Team::quiet_bytes() const { return kTotal; }
 unsigned char* Team::parameter_space() const { return _memory + kFiberBytes; }
+kernel_host::Block& Team::block() const { return *reinterpret_cast<kernel_host::Block*>(_memory + kFiberBytes + kParameterBytes - kPage); }
 
-void Team::start(const kernel_host::Block& block)
+void Team::start()
 {
+    const kernel_host::Block& block = Team::block();
     _count = block.threads.x * block.threads.y * block.threads.z;
     _live = _count, _at_barrier = 0, _barriers = 0;
     _failed = false;
@@ -88,22 +91,22 @@ void Team::fiber_main()
     team.leave();
 }
 
-bool Team::run(const Function& function, void* const* arguments, kernel_host::Block& block, unsigned long long order_seed)
+bool Team::run(const Function& function, void* const* arguments, unsigned long long order_seed)
 {
     _function = &function;
     _arguments = arguments;
-    _block = &block;
-    function.module->table->state->block = &block;
-    start(block);
-    _random.seed(order_seed);
+    function.module->table->state->block = &block();
+    start();
+    _current = nullptr;
+    if (mode().permute) _random.seed(order_seed);
     while (_live != 0 && !_failed)
     {
         if (mode().permute ? pass_permuted() : pass_in_order()) continue;
         if (_failed) break;
         if (_at_barrier == _live) release_barrier();
-        else _failure = stuck(), _failed = true;
+        else _failure = stuck(), _failed = true, _current = nullptr;
     }
-    _current = nullptr;
+    if (!_failed) _current = nullptr;
     return !_failed;
 }
 
@@ -238,7 +241,8 @@ void Team::meet(unsigned mask, void* record, kernel_host::WarpOperation operatio
 bool Team::complete(Warp& warp, Meeting& meeting)
 {
     if ((meeting.mask & warp.live & ~meeting.arrived) != 0) return false;
-    meeting.operation(meeting.records);
+    std::copy(std::begin(meeting.records), std::end(meeting.records), _lanes);
+    meeting.operation(_lanes);
     Fiber* first = _fibers + (&warp - _warps) * kWarpSize;
     for (unsigned i = 0; i < kWarpSize; i++) if (meeting.arrived >> i & 1) first[i].status = Status::Ready;
     warp.epoch++;
@@ -263,7 +267,7 @@ std::string Team::stuck() const
 std::string Team::where() const
 {
     std::string text = _function->entry->name;
-    if (_block != nullptr) text += ", block " + triple(_block->index);
+    text += ", block " + triple(block().index);
     if (_current != nullptr) text += ", thread " + triple(_current->thread.index);
     return text;
 }

@@ -45,7 +45,7 @@ public:
     static Team& one();
 
     // Runs a block to its end. False when it failed; failure() then says how.
-    bool run(const Function& function, void* const* arguments, kernel_host::Block& block, unsigned long long order_seed);
+    bool run(const Function& function, void* const* arguments, unsigned long long order_seed);
     const std::string& failure() const { return _failure; }
 
     // For the module's calls, on the stack of the running fiber.
@@ -67,14 +67,15 @@ public:
     const Function* function() const { return _function; }
     std::string where() const;
 
-    // Room, within the quiet memory, for a copy of a launch's parameters.
+    // What the module reads of a launch lies in quiet memory: room for the parameters, and the block's record.
     unsigned char* parameter_space() const;
+    kernel_host::Block& block() const;
 
 private:
     Team();
     static unsigned warp_of(const Fiber& fiber) { return fiber.thread.number / kernel_host::kWarpSize; }
     static void fiber_main();
-    void start(const kernel_host::Block& block);
+    void start();
     void resume(Fiber& fiber);
     void wait(Status status);
     bool pass_in_order();
@@ -83,14 +84,14 @@ private:
     bool complete(Warp& warp, Meeting& meeting);
     std::string stuck() const;
 
-    unsigned char* _memory; // fibers, parameters, rings of asynchronous copies, stacks
+    unsigned char* _memory; // fibers, parameters, block and lanes, rings of asynchronous copies, stacks
+    void** _lanes;          // records of the lanes that meet, in quiet memory
     Fiber* _fibers;
     Warp _warps[32];
     Fiber* _current = nullptr;
     void* _scheduler = nullptr; // its stack pointer while a fiber runs
     const Function* _function = nullptr;
     void* const* _arguments = nullptr;
-    kernel_host::Block* _block = nullptr;
     unsigned _count = 0, _live = 0, _at_barrier = 0, _barriers = 0;
     bool _failed = false;
     std::string _failure;
