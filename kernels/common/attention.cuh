@@ -1,0 +1,62 @@
+// attention.cuh: what stands between the product q . k and a probability: scale, bias, the three ways to hide a key, dropout.
+
+#pragma once
+#include "common/mixed.cuh"
+#include "common/philox.cuh"
+#include "common/reduce.cuh"
+
+__device__ __forceinline__ float infinity() { return __uint_as_float(0x7f800000u); }
+
+// Four values that are read together: one 16-byte access of shared memory.
+struct alignas(16) Four
+{
+    float at[4];
+};
+
+// The scores of one head of one sequence.
+struct ScoreRule
+{
+    const void* bias;         // (H, Tq, Tk) or null
+    const int* key_mask;      // (Tk) of this sequence, 0 hides a key; or null
+    const int* dropout_state; // (4), or null without dropout by stream
+    const void* keep_mask;    // (B, H, Tq, Tk) factors, or null
+    size_t bias_row, row;     // where query 0 of this head stands in (H, Tq) and in (B, H, Tq)
+    int Tq, Tk, length, causal, bias_wide, keep_wide, site;
+    float scale, rate;
+
+    // The exponent of key j for query i; minus infinity where the key is hidden.
+    __device__ __forceinline__ float score(float product, int i, int j) const
+    {
+        if (j >= length || (causal && j > i + Tk - Tq) || (key_mask && key_mask[j] == 0)) return -infinity();
+        float s = product * scale;
+        return bias ? s + load_mixed(bias, (bias_row + i) * Tk + j, bias_wide) : s;
+    }
+
+    __device__ __forceinline__ bool drops() const { return dropout_state || keep_mask; }
+
+    // The dropout factor of a probability: 0 or 1 / (1 - rate).
+    __device__ __forceinline__ float keep(int i, int j) const
+    {
+        size_t element = (row + i) * Tk + j;
+        if (keep_mask) return load_mixed(keep_mask, element, keep_wide);
+        return dropout_state ? keep_factor(dropout_state, site, element, rate) : 1.0f;
+    }
+};
+
+__device__ __forceinline__ ScoreRule score_rule(
+    const void* bias, const int* key_mask, const int* key_lengths, const int* dropout_state, const void* keep_mask,
+    int b, int h, int H, int Tq, int Tk, int causal, int bias_wide, int keep_wide, int site, float scale, float rate)
+{
+    int length = key_lengths ? key_lengths[b] : Tk;
+    return {bias, key_mask ? key_mask + (size_t)b * Tk : nullptr, dropout_state, keep_mask, (size_t)h * Tq, ((size_t)b * H + h) * Tq,
+            Tq, Tk, length < Tk ? length : Tk, causal, bias_wide, keep_wide, site, scale, rate};
+}
+
+// Rows of one head into shared memory, `pitch` apart, by the whole block.
+__device__ __forceinline__ void stage_rows(float* to, int pitch, const real* from, int stride, int rows, int D)
+{
+    for (int row = threadIdx.y; row < rows; row += blockDim.y)
+    {
+        for (int d = threadIdx.x; d < D; d += kWarp) to[row * pitch + d] = load(from + (size_t)row * stride + d);
+    }
+}

@@ -1,0 +1,135 @@
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Devices.Cuda;
+
+public sealed partial class CudaBackend
+{
+    /// <summary>Queries and keys up to which a head is worked on as a whole (kernels/attention_short.cu).</summary>
+    private const int AttentionShortTokens = 64;
+
+    /// <summary>Shared memory that a block of every supported architecture can have, in bytes.</summary>
+    private const int BlockSharedBytes = 99 << 10;
+
+    /// <summary>Rows that a warp of the attention kernels takes at a time: kRows there.</summary>
+    private const int AttentionWarpRows = 4;
+
+    /// <summary>Scratch for gradients of scores, from which the bias's gradient is summed; beyond it the sequences go in parts.</summary>
+    private const long AttentionScoreGradientBytes = 64L << 20;
+
+    /// <summary>Sizes and options of one attention, checked.</summary>
+    private readonly record struct AttentionSizes(
+        int Batch, int Queries, int Keys, int Heads, int KeyHeads, int HeadSize, int Causal, int BiasWide, int KeepWide, int Site, float Rate)
+    {
+        /// <summary>Elements from one row of a head in shared memory to the next.</summary>
+        public int Pitch => HeadSize | 1;
+
+        public int ForwardWarps => Math.Clamp(DivideUp(Queries, AttentionWarpRows), 1, 8);
+
+        public int BackwardWarps => Math.Clamp(DivideUp(Math.Max(Queries, Keys), AttentionWarpRows), 1, 8);
+
+        public int ShortForwardBytes => sizeof(float) * ((ForwardWarps * AttentionWarpRows * (HeadSize + Keys)) + (2 * Keys * Pitch));
+
+        public int ShortBackwardBytes => sizeof(float) * ((2 * (Queries + Keys) * Pitch) + (2 * Queries * (Keys | 1)));
+
+        public bool Short => Queries <= AttentionShortTokens && Keys <= AttentionShortTokens;
+
+        public bool ForwardIsShort => Short && ShortForwardBytes <= BlockSharedBytes;
+
+        public bool BackwardIsShort => Short && Heads == KeyHeads && ShortBackwardBytes <= BlockSharedBytes;
+    }
+
+    /// <summary>One float a query: maximum + log(sum) of its scores, whichever kernel runs.</summary>
+    public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => checked(batch * heads * queries);
+
+    /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu.</summary>
+    public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
+    {
+        AttentionSizes a = CheckAttention(nameof(AttentionForward), context, saved, q, k, v, options);
+        Kernel("attention_forward_short", "attention_short", _real).Launch(
+            a.Batch * a.Heads, (32, a.ForwardWarps), a.ShortForwardBytes,
+            context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
+            a.Queries, a.Keys, a.Heads, a.KeyHeads, a.HeadSize, context.RowStride, q.RowStride, k.RowStride, v.RowStride,
+            a.Causal, a.BiasWide, a.KeepWide, a.Site, options.Scale, a.Rate);
+    }
+
+    /// <summary>Gradients of <see cref="AttentionForward"/>; see kernels/attention_short.cu.</summary>
+    public override void AttentionBackward(
+        Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved,
+        Tensor q, Tensor k, Tensor v, AttentionOptions options)
+    {
+        const string Operation = nameof(AttentionBackward);
+        AttentionSizes a = CheckAttention(Operation, dcontext, saved, q, k, v, options);
+        CheckAttention(Operation, context, saved, dq ?? q, dk ?? k, dv ?? v, options);
+        OperandChecks checks = new(Operation);
+        int dbiasWide = checks.Wide(dbias, _real);
+        if (dbias is not null)
+        {
+            checks.Require(dbias.Columns == a.Keys && dbias.Rows == a.Heads * a.Queries, dbias, q);
+        }
+
+        // The gradient of the bias is a sum over sequences: gradients of scores are kept for as many as the scratch holds, then added.
+        int scores = a.Heads * a.Queries * a.Keys;
+        int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
+        KernelArgument dscores = dbias is null ? (Tensor?)null : KernelArgument.Address(Scratch((long)part * scores * sizeof(float)));
+        for (int first = 0; first < a.Batch; first += part)
+        {
+            int count = Math.Min(part, a.Batch - first);
+            AttentionBackwardPart(dq, dk, dv, dscores, dcontext, saved, q, k, v, options, a, first, count);
+            if (dbias is not null)
+            {
+                Kernel("attention_backward_bias", "attention_short", _real).Launch(
+                    DivideUp(scores, 128), 128, 0, dbias, dscores, count, scores, dbiasWide);
+            }
+        }
+    }
+
+    private void AttentionBackwardPart(
+        Tensor? dq, Tensor? dk, Tensor? dv, KernelArgument dscores, Tensor dcontext, Tensor saved, Tensor q, Tensor k, Tensor v,
+        AttentionOptions options, AttentionSizes a, int first, int count) =>
+        Kernel("attention_backward_short", "attention_short", _real).Launch(
+            count * a.Heads, (32, a.BackwardWarps), a.ShortBackwardBytes,
+            dq, dk, dv, dscores, dcontext, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout),
+            options.Dropout?.KeepMask, first, a.Queries, a.Keys, a.Heads, a.HeadSize, dq?.RowStride ?? 0, dk?.RowStride ?? 0, dv?.RowStride ?? 0,
+            dcontext.RowStride, q.RowStride, k.RowStride, v.RowStride,
+            a.Causal, a.BiasWide, a.KeepWide, a.Site, options.Scale, a.Rate);
+
+    private AttentionSizes CheckAttention(string operation, Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
+    {
+        OperandChecks checks = new(operation);
+        (int heads, int keyHeads) = (options.Heads, options.KeyHeads);
+        checks.Require(q.Shape.Length == 3 && k.Shape.Length == 3 && v.Shape.Length == 3 && heads > 0 && q.Columns % heads == 0, q, k);
+        checks.Require(keyHeads > 0 && heads % keyHeads == 0 && k.Columns == q.Columns / heads * keyHeads && k.Extent(0) == q.Extent(0), q, k);
+        checks.Require(k.Extent(0) == v.Extent(0) && k.Extent(1) == v.Extent(1), k, v);
+        checks.Equal(k, v);
+        checks.Equal(q, context);
+        (int batch, int queries, int keys, int size) = (q.Extent(0), q.Extent(1), k.Extent(1), q.Columns / heads);
+        checks.Require(size <= 256, q);
+        long rows = (long)batch * heads * queries;
+        if (saved is not null)
+        {
+            checks.Flat(saved, ElementType.F32, rows);
+        }
+
+        if (options.Bias is { } bias)
+        {
+            checks.Require(bias.Columns == keys && bias.Rows == heads * queries, bias, q);
+        }
+
+        if (options.KeyMask is { } mask)
+        {
+            checks.Flat(mask, ElementType.I32, (long)batch * keys);
+        }
+
+        if (options.KeyLengths is { } lengths)
+        {
+            checks.Flat(lengths, ElementType.I32, batch);
+        }
+
+        return new AttentionSizes(
+            batch, queries, keys, heads, keyHeads, size, options.Causal ? 1 : 0, checks.Wide(options.Bias, _real),
+            checks.Dropout(options.Dropout, rows * keys, _real), options.Dropout?.Site ?? 0, options.Dropout?.Rate ?? 0);
+    }
+
+    /// <summary>The state from which a kernel draws dropout; null without dropout and where explicit factors replace the stream.</summary>
+    private static Tensor? StreamOf(Dropout? dropout) => dropout?.KeepMask is null ? dropout?.State : null;
+}
