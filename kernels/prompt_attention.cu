@@ -1,0 +1,457 @@
+// prompt_attention.cu: cross-attention of P queries over N visual tokens that never makes keys and values: with one query a head, the
+// query goes through the key projection (u, prompt_projection.cu) and the sum of tokens through the value projection, so all that is
+// left is one pass over the features. A row is one head of one query, R = P H rows a sequence, row p H + h.
+//
+//     s_rn = scale u_r . x_n      p_r = softmax_n(s_r)      z_r = sum_n f_rn p_rn x_n      sum_r = sum_n f_rn p_rn
+//
+// f dropout factors. Backward, with w = f p, dz (B, P, H, V) and dsum_r = b_V,h . dcontext_r given by what stands above:
+//     delta_r = dz_r . z_r + dsum_r sum_r                       known before the tokens are read
+//     ds_rn = scale (w_rn (dz_r . x_n + dsum_r) - p_rn delta_r)
+//     du_r = sum_n ds_rn x_n                                    in the one pass
+//     dx_n = sum_r w_rn dz_r + ds_rn u_r                        only where the features train: a second pass
+//
+// Saved: u, z (B, P, H, V), p (B, H, P, N), sum (B, P, H), all float. x is read once by a block that holds all rows of a sequence
+// (16 at most; more rows are more blocks, which read the same tokens from the second-level cache). Few sequences: the tokens are split
+// over blocks, each with a running maximum of its own, and a second kernel joins the parts in their order.
+// Cost for B sequences: B N V elements of traffic, 4 B R N V FLOPs.
+
+#include "common/mixed.cuh"
+#include "common/philox.cuh"
+#include "common/reduce.cuh"
+
+#ifndef visual
+#define visual real
+#endif
+
+constexpr int kRows = 16;    // rows of a block, at most
+constexpr int kTokens = 16;  // tokens of a tile, at most
+constexpr int kEach = 4;     // tokens of a warp, channels of a thread
+constexpr int kThreads = 256, kWarps = kThreads / kWarp;
+
+struct alignas(16) Four
+{
+    float at[4];
+};
+
+// Sums over the warp of n values a lane, n a multiple of 16: halves are exchanged, so that n shuffles do, and lane l is left with the
+// sums of values (l / 2) n / 16 + i in v[i], i < n / 16.
+template <int n>
+__device__ __forceinline__ void warp_sum_scattered(float* v, int lane)
+{
+    int left = n;
+#pragma unroll
+    for (int bit = 16; bit > 1; bit /= 2)
+    {
+        left /= 2;
+        bool upper = lane & bit;
+#pragma unroll
+        for (int i = 0; i < n / 2; i++)
+        {
+            if (i >= left) break;
+            float give = upper ? v[i] : v[i + left], keep = upper ? v[i + left] : v[i];
+            v[i] = keep + __shfl_xor_sync(0xffffffffu, give, bit);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < n / 16; i++) v[i] += __shfl_xor_sync(0xffffffffu, v[i], 1);
+}
+
+// Products of every row with every token of a tile. A warp takes four tokens and a share of the channels; products[share][token][row].
+template <int R>
+__device__ __forceinline__ void row_products(float* products, const float* rows, const float* tokens, int V, int tile)
+{
+    int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+    int groups = tile / kEach, shares = kWarps / groups, first = warp % groups * kEach, share = warp / groups;
+    float sum[kEach * R] = {};
+    for (int c = share * kWarp + lane; c < V; c += shares * kWarp)
+    {
+        float x[kEach];
+#pragma unroll
+        for (int t = 0; t < kEach; t++) x[t] = tokens[(first + t) * V + c];
+#pragma unroll
+        for (int r = 0; r < R; r++)
+        {
+            float y = rows[r * V + c];
+#pragma unroll
+            for (int t = 0; t < kEach; t++) sum[t * R + r] += x[t] * y;
+        }
+    }
+    warp_sum_scattered<kEach * R>(sum, lane);
+#pragma unroll
+    for (int i = 0; i < R / 4; i++)
+    {
+        int e = lane / 2 * (R / 4) + i;
+        if (lane % 2 == 0) products[(share * tile + first + e / R) * kRows + e % R] = sum[i];
+    }
+}
+
+// What all threads of a block know about its place: a sequence, some of its rows, some of its tokens.
+struct Part
+{
+    int b, row0, rows, token0, tokens; // rows: those that exist, at most R
+};
+
+__device__ __forceinline__ Part part_of(int R, int all, int N, int split_tokens)
+{
+    int row0 = blockIdx.x * R, token0 = blockIdx.z * split_tokens;
+    return {(int)blockIdx.y, row0, all - row0 < R ? all - row0 : R, token0, N - token0 < split_tokens ? N - token0 : split_tokens};
+}
+
+// Where row p H + h of a sequence stands in (B, H, P).
+__device__ __forceinline__ size_t place_of(int b, int row, int P, int H) { return ((size_t)b * H + row % H) * P + row / H; }
+
+__device__ __forceinline__ void stage_tokens(float* to, const visual* x, int x_stride, int V, int count, int tile)
+{
+    for (int t = threadIdx.x / kWarp; t < tile; t += kWarps)
+    {
+        for (int c = threadIdx.x % kWarp; c < V; c += kWarp) to[t * V + c] = t < count ? load(x + (size_t)t * x_stride + c) : 0;
+    }
+}
+
+__device__ __forceinline__ void stage_rows(float* to, const float* from, int V, int rows, int R)
+{
+    for (int e = threadIdx.x; e < R * V; e += kThreads) to[e] = e < rows * V ? from[e] : 0; // neighbours in memory: one run
+}
+
+// sums[r][k] += sum over the tile's tokens of weights[token][r] x[token][channel], k-th channel of the thread.
+template <int R>
+__device__ __forceinline__ void add_tokens(float (&sums)[R][kEach], const Four* weights, const float* tokens, int channel0, int V, int count)
+{
+    for (int t = 0; t < count; t++)
+    {
+        float x[kEach];
+#pragma unroll
+        for (int k = 0; k < kEach; k++)
+        {
+            int c = channel0 + threadIdx.x + k * kThreads;
+            x[k] = c < V ? tokens[t * V + c] : 0;
+        }
+#pragma unroll
+        for (int r = 0; r < R; r += 4)
+        {
+            Four w = weights[t * (kRows / 4) + r / 4];
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+            {
+#pragma unroll
+                for (int k = 0; k < kEach; k++) sums[r + i][k] += w.at[i] * x[k];
+            }
+        }
+    }
+}
+
+template <int R>
+__device__ __forceinline__ void forward_rows(
+    float* p, float* z, float* sum, float* parts, const float* u, const visual* x, const int* dropout, const void* keep_mask,
+    int P, int H, int N, int V, int x_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+{
+    extern __shared__ Four shared[];
+    __shared__ Four weights[kTokens * kRows / 4];
+    __shared__ float highest[kRows], total[kRows], kept[kRows], shrink[kRows];
+    float* rows = (float*)shared;         // (R, V)
+    float* tokens = rows + R * V;         // (tile, V)
+    float* products = tokens + tile * V;  // (shares, tile, kRows)
+    int all = P * H, shares = kWarps / (tile / kEach);
+    Part part = part_of(R, all, N, split_tokens);
+    size_t first_row = (size_t)part.b * all + part.row0;
+    bool whole = gridDim.z == 1;
+    float* to = z + (whole ? first_row : (size_t)blockIdx.z * gridDim.y * all + first_row) * V;
+    stage_rows(rows, u + first_row * V, V, part.rows, R);
+
+    // More channels than the threads hold sums for: the pass is repeated for the next ones.
+    for (int channel0 = 0; channel0 < V; channel0 += kEach * kThreads)
+    {
+        float sums[R][kEach] = {};
+        if (threadIdx.x < kRows) highest[threadIdx.x] = -__uint_as_float(0x7f800000u), total[threadIdx.x] = kept[threadIdx.x] = 0;
+        for (int t0 = 0; t0 < part.tokens; t0 += tile)
+        {
+            int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
+            stage_tokens(tokens, x + ((size_t)part.b * N + part.token0 + t0) * x_stride, x_stride, V, count, tile);
+            __syncthreads();
+            row_products<R>(products, rows, tokens, V, tile);
+            __syncthreads();
+
+            // Half a warp a row, lanes are tokens.
+            int t = threadIdx.x % kTokens, r = threadIdx.x / kTokens;
+            bool counts = t < count && r < part.rows;
+            float s = -__uint_as_float(0x7f800000u);
+            size_t place = counts ? place_of(part.b, part.row0 + r, P, H) * N + part.token0 + t0 + t : 0;
+            if (counts)
+            {
+                s = 0;
+                for (int share = 0; share < shares; share++) s += products[(share * tile + t) * kRows + r];
+                s *= scale;
+                p[place] = s;
+            }
+            float old = highest[r], top = s;
+            for (int offset = kTokens / 2; offset > 0; offset /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, offset));
+            top = fmaxf(top, old);
+            float e = counts ? expf(s - top) : 0, w = e;
+            if (counts && keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+            if (counts && dropout) w *= keep_factor(dropout, site, place, rate);
+            if (t < tile) ((float*)weights)[t * kRows + r] = w;
+            float added = e, added_kept = w;
+            for (int offset = kTokens / 2; offset > 0; offset /= 2)
+            {
+                added += __shfl_xor_sync(0xffffffffu, added, offset);
+                added_kept += __shfl_xor_sync(0xffffffffu, added_kept, offset);
+            }
+            __syncwarp();
+            if (t == 0 && r < part.rows)
+            {
+                float factor = expf(old - top);
+                shrink[r] = factor, highest[r] = top;
+                total[r] = total[r] * factor + added, kept[r] = kept[r] * factor + added_kept;
+            }
+            __syncthreads();
+
+#pragma unroll
+            for (int row = 0; row < R; row++)
+            {
+                float factor = row < part.rows ? shrink[row] : 1;
+#pragma unroll
+                for (int k = 0; k < kEach; k++) sums[row][k] *= factor;
+            }
+            add_tokens<R>(sums, weights, tokens, channel0, V, count);
+            __syncthreads();
+        }
+#pragma unroll
+        for (int row = 0; row < R; row++)
+        {
+            if (row >= part.rows) break;
+            float inverse = whole ? 1 / total[row] : 1;
+#pragma unroll
+            for (int k = 0; k < kEach; k++)
+            {
+                int c = channel0 + threadIdx.x + k * kThreads;
+                if (c < V) to[(size_t)row * V + c] = sums[row][k] * inverse;
+            }
+        }
+        __syncthreads();
+    }
+
+    bool drops = dropout || keep_mask;
+    if (whole)
+    {
+        for (int row = 0; row < part.rows; row++)
+        {
+            float* line = p + place_of(part.b, part.row0 + row, P, H) * N;
+            for (int n = threadIdx.x; n < N; n += kThreads) line[n] = expf(line[n] - highest[row]) / total[row];
+        }
+        if (threadIdx.x < part.rows) sum[first_row + threadIdx.x] = drops ? kept[threadIdx.x] / total[threadIdx.x] : 1;
+    }
+    else if (threadIdx.x < part.rows)
+    {
+        float* line = parts + ((size_t)blockIdx.z * gridDim.y * all + first_row + threadIdx.x) * 3;
+        line[0] = highest[threadIdx.x], line[1] = total[threadIdx.x], line[2] = drops ? kept[threadIdx.x] : total[threadIdx.x];
+    }
+}
+
+// Grid (groups of rows, B, splits). Shared memory, in floats: (R + tile) V + 8 / (tile / 4) * tile * 16, R = rows rounded up to 4.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
+    float* p,                           // (B, H, P, N) probabilities; scores where the tokens are split
+    float* __restrict__ z,              // (B, P H, V); (splits, B, P H, V) not yet normalised where the tokens are split
+    float* __restrict__ sum,            // (B, P H)
+    float* __restrict__ parts,          // (splits, B, P H, 3) maximum, sum, sum of what is kept; null without splits
+    const float* __restrict__ u,        // (B, P H, V)
+    const visual* __restrict__ x,       // (B, N, V)
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
+    int P, int H, int N, int V, int x_stride, int R, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+{
+    if (R == 4) forward_rows<4>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
+    else if (R == 8) forward_rows<8>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
+    else if (R == 12) forward_rows<12>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
+    else forward_rows<16>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
+}
+
+// Joins the splits of a row: the common maximum, the sum under it, then p, z and the sum of what is kept. One block a row.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_join(
+    float* __restrict__ p,              // (B, H, P, N) scores in, probabilities out
+    float* __restrict__ z,              // (B, P H, V)
+    float* __restrict__ sum,            // (B, P H)
+    const float* __restrict__ parts,    // (splits, B, P H, 3)
+    const float* __restrict__ part_z,   // (splits, B, P H, V)
+    int B, int P, int H, int N, int V, int splits)
+{
+    int all = P * H, row = blockIdx.x;
+    size_t step = (size_t)B * all; // rows from one split to the next
+    float top = -__uint_as_float(0x7f800000u), total = 0, kept = 0;
+    for (int s = 0; s < splits; s++) top = fmaxf(top, parts[(s * step + row) * 3]);
+    for (int s = 0; s < splits; s++)
+    {
+        const float* part = parts + (s * step + row) * 3;
+        float factor = expf(part[0] - top);
+        total += part[1] * factor, kept += part[2] * factor;
+    }
+    for (int c = threadIdx.x; c < V; c += kThreads)
+    {
+        float v = 0;
+        for (int s = 0; s < splits; s++) v += part_z[(s * step + row) * V + c] * expf(parts[(s * step + row) * 3] - top);
+        z[(size_t)row * V + c] = v / total;
+    }
+    float* line = p + place_of(row / all, row % all, P, H) * N;
+    for (int n = threadIdx.x; n < N; n += kThreads) line[n] = expf(line[n] - top) / total;
+    if (threadIdx.x == 0) sum[row] = kept / total;
+}
+
+template <int R>
+__device__ __forceinline__ void backward_rows(
+    float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum, const real* dcontext, const real* bias,
+    const visual* x, const int* dropout, const void* keep_mask,
+    int P, int H, int D, int N, int V, int x_stride, int dcontext_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+{
+    extern __shared__ Four shared[];
+    __shared__ Four weights[kTokens * kRows / 4];
+    __shared__ float dsum[kRows], delta[kRows];
+    float* rows = (float*)shared;         // (R, V) dz
+    float* tokens = rows + R * V;         // (tile, V)
+    float* products = tokens + tile * V;  // (shares, tile, kRows)
+    int all = P * H, shares = kWarps / (tile / kEach), lane = threadIdx.x % kWarp;
+    Part part = part_of(R, all, N, split_tokens);
+    size_t first_row = (size_t)part.b * all + part.row0;
+    float* to = du + ((size_t)blockIdx.z * gridDim.y * all + first_row) * V;
+    stage_rows(rows, dz + first_row * V, V, part.rows, R);
+    __syncthreads();
+
+    for (int r = threadIdx.x / kWarp; r < part.rows; r += kWarps)
+    {
+        int row = part.row0 + r, h = row % H;
+        const real* line = dcontext + ((size_t)part.b * P + row / H) * dcontext_stride + h * D;
+        float a = 0, b = 0;
+        for (int d = lane; d < D; d += kWarp) a += load(line + d) * load(bias + h * D + d);
+        for (int c = lane; c < V; c += kWarp) b += rows[r * V + c] * z[(first_row + r) * V + c];
+        a = warp_sum(a), b = warp_sum(b);
+        if (lane == 0) dsum[r] = a, delta[r] = b + a * sum[first_row + r];
+    }
+
+    for (int channel0 = 0; channel0 < V; channel0 += kEach * kThreads)
+    {
+        float sums[R][kEach] = {};
+        for (int t0 = 0; t0 < part.tokens; t0 += tile)
+        {
+            int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
+            stage_tokens(tokens, x + ((size_t)part.b * N + part.token0 + t0) * x_stride, x_stride, V, count, tile);
+            __syncthreads();
+            row_products<R>(products, rows, tokens, V, tile);
+            __syncthreads();
+
+            int t = threadIdx.x % kTokens, r = threadIdx.x / kTokens;
+            float ds = 0;
+            if (t < count && r < part.rows)
+            {
+                size_t place = place_of(part.b, part.row0 + r, P, H) * N + part.token0 + t0 + t;
+                float product = 0, probability = p[place], w = probability;
+                for (int share = 0; share < shares; share++) product += products[(share * tile + t) * kRows + r];
+                if (keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+                if (dropout) w *= keep_factor(dropout, site, place, rate);
+                ds = scale * (w * (product + dsum[r]) - probability * delta[r]);
+                if (dscores && channel0 == 0) dscores[place] = ds;
+            }
+            if (t < tile) ((float*)weights)[t * kRows + r] = ds;
+            __syncthreads();
+            add_tokens<R>(sums, weights, tokens, channel0, V, count);
+            __syncthreads();
+        }
+#pragma unroll
+        for (int row = 0; row < R; row++)
+        {
+            if (row >= part.rows) break;
+#pragma unroll
+            for (int k = 0; k < kEach; k++)
+            {
+                int c = channel0 + threadIdx.x + k * kThreads;
+                if (c < V) to[(size_t)row * V + c] = sums[row][k];
+            }
+        }
+    }
+}
+
+// Grid and shared memory as forward.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward(
+    float* __restrict__ du,             // (splits, B, P H, V)
+    float* __restrict__ dscores,        // (B, H, P, N) or null
+    const float* __restrict__ dz,       // (B, P H, V)
+    const float* __restrict__ z,        // (B, P H, V)
+    const float* __restrict__ p,        // (B, H, P, N)
+    const float* __restrict__ sum,      // (B, P H)
+    const real* __restrict__ dcontext,  // (B, P, H D)
+    const real* __restrict__ bias,      // (H D) of the values
+    const visual* __restrict__ x,       // (B, N, V)
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
+    int P, int H, int D, int N, int V, int x_stride, int dcontext_stride, int R, int tile, int split_tokens, int keep_wide, int site,
+    float scale, float rate)
+{
+#define ROWS(r) backward_rows<r>(du, dscores, dz, z, p, sum, dcontext, bias, x, dropout, keep_mask, \
+    P, H, D, N, V, x_stride, dcontext_stride, tile, split_tokens, keep_wide, site, scale, rate)
+    if (R == 4) ROWS(4);
+    else if (R == 8) ROWS(8);
+    else if (R == 12) ROWS(12);
+    else ROWS(16);
+#undef ROWS
+}
+
+// du = sum of the splits in their order.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward_join(
+    float* __restrict__ du,             // (count)
+    const float* __restrict__ part_du,  // (splits, count)
+    long count, int splits)
+{
+    long e = (long)blockIdx.x * kThreads + threadIdx.x;
+    if (e >= count) return;
+    float v = 0;
+    for (int s = 0; s < splits; s++) v += part_du[s * count + e];
+    du[e] = v;
+}
+
+// dx, 8 tokens a block; a thread owns channels, u and dz of a sequence come from the second-level cache.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward_tokens(
+    void* __restrict__ dx,              // (B, N, V) real or float
+    const float* __restrict__ dscores,  // (B, H, P, N)
+    const float* __restrict__ dz,       // (B, P H, V)
+    const float* __restrict__ u,        // (B, P H, V)
+    const float* __restrict__ p,        // (B, H, P, N)
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
+    int P, int H, int N, int V, int dx_stride, int dx_wide, int keep_wide, int site, float rate)
+{
+    constexpr int kCount = 8;
+    __shared__ float weights[kCount][kRows], gradients[kCount][kRows];
+    int b = blockIdx.y, t0 = blockIdx.x * kCount, all = P * H;
+    for (int channel0 = 0; channel0 < V; channel0 += kThreads)
+    {
+        int c = channel0 + threadIdx.x;
+        float sums[kCount] = {};
+        for (int row0 = 0; row0 < all; row0 += kRows)
+        {
+            __syncthreads();
+            if (threadIdx.x < kCount * kRows)
+            {
+                int t = threadIdx.x / kRows, r = threadIdx.x % kRows;
+                float w = 0, ds = 0;
+                if (t0 + t < N && row0 + r < all)
+                {
+                    size_t place = place_of(b, row0 + r, P, H) * N + t0 + t;
+                    w = p[place], ds = dscores[place];
+                    if (keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+                    if (dropout) w *= keep_factor(dropout, site, place, rate);
+                }
+                weights[t][r] = w, gradients[t][r] = ds;
+            }
+            __syncthreads();
+            for (int r = 0; c < V && r < kRows && row0 + r < all; r++)
+            {
+                size_t at = ((size_t)b * all + row0 + r) * V + c;
+                float x = dz[at], y = u[at];
+#pragma unroll
+                for (int t = 0; t < kCount; t++) sums[t] += weights[t][r] * x + gradients[t][r] * y;
+            }
+        }
+#pragma unroll
+        for (int t = 0; t < kCount; t++)
+        {
+            if (c < V && t0 + t < N) store_mixed(dx, ((size_t)b * N + t0 + t) * dx_stride + c, dx_wide, sums[t]);
+        }
+    }
+}

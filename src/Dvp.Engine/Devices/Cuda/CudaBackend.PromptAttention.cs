@@ -1,0 +1,207 @@
+using Dvp.Engine.Tensors;
+
+namespace Dvp.Engine.Devices.Cuda;
+
+public sealed partial class CudaBackend
+{
+    /// <summary>Rows (a head of a query) of a block at most: kRows in kernels/prompt_attention.cu.</summary>
+    private const int PromptRows = 16;
+
+    /// <summary>Shared memory of its kernels that is not asked for at the launch, and of the products' partial sums.</summary>
+    private const int PromptFixedBytes = 2 << 10;
+
+    /// <summary>Sizes of one prompt attention and how its work is cut into blocks.</summary>
+    /// <param name="Batch">B</param>
+    /// <param name="Prompts">P</param>
+    /// <param name="Heads">H</param>
+    /// <param name="HeadSize">D</param>
+    /// <param name="Tokens">N</param>
+    /// <param name="Channels">V</param>
+    /// <param name="Rows">Rows of a block: 4, 8, 12 or 16.</param>
+    /// <param name="Tile">Tokens in shared memory at a time: 4, 8 or 16.</param>
+    /// <param name="SplitTokens">Tokens of a block.</param>
+    /// <param name="KeepWide">1 where explicit dropout factors are f32.</param>
+    private readonly record struct PromptPlan(
+        int Batch, int Prompts, int Heads, int HeadSize, int Tokens, int Channels, int Rows, int Tile, int SplitTokens, int KeepWide)
+    {
+        public int AllRows => Prompts * Heads;
+
+        /// <summary>B P: queries of all sequences.</summary>
+        public int Queries => Batch * Prompts;
+
+        public int Splits => DivideUp(Tokens, SplitTokens);
+
+        public Extents Grid => (DivideUp(AllRows, Rows), Batch, Splits);
+
+        /// <summary>Elements of u, z and their gradients.</summary>
+        public long Elements => (long)Batch * AllRows * Channels;
+
+        public int SharedBytes => sizeof(float) * (((Rows + Tile) * Channels) + (8 / (Tile / 4) * Tile * PromptRows));
+
+        public float Scale => 1 / MathF.Sqrt(HeadSize);
+    }
+
+    /// <summary>context from q and the visual tokens in one read of them; see kernels/prompt_attention.cu.</summary>
+    public override void PromptAttentionForward(
+        PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+    {
+        PromptPlan p = PlanPrompt(nameof(PromptAttentionForward), saved, context, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
+        (long parts, long partZ) = p.Splits == 1 ? (0, 0) : (3L * p.Splits * p.Batch * p.AllRows, p.Splits * p.Elements);
+        Workspace space = new(this, Workspace.Rounded(parts * sizeof(float)) + (partZ * sizeof(float)));
+        KernelArgument part = space.Take(parts * sizeof(float));
+        KernelArgument z = p.Splits == 1 ? saved.Condensed : space.Take(partZ * sizeof(float));
+
+        PromptAbsorb(saved.Absorbed, q, keyWeight, p);
+        PromptKernel("prompt_attention_forward", x).Launch(
+            p.Grid, 256, p.SharedBytes,
+            saved.Probabilities, z, saved.ProbabilitySum, part, saved.Absorbed, x, StreamOf(dropout), dropout?.KeepMask,
+            p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens, p.KeepWide, dropout?.Site ?? 0,
+            p.Scale, dropout?.Rate ?? 0);
+        if (p.Splits > 1)
+        {
+            PromptKernel("prompt_attention_forward_join", x).Launch(
+                p.Batch * p.AllRows, 256, 0,
+                saved.Probabilities, saved.Condensed, saved.ProbabilitySum, part, z,
+                p.Batch, p.Prompts, p.Heads, p.Tokens, p.Channels, p.Splits);
+        }
+
+        PromptProject(context, saved.Condensed, valueWeight, valueBias, saved.ProbabilitySum, p);
+    }
+
+    /// <summary>Gradients in one read of the visual tokens, a second one where they train; see kernels/prompt_attention.cu.</summary>
+    public override void PromptAttentionBackward(
+        Tensor? dq, Tensor? dx, Tensor dcontext, PromptAttentionState saved, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+    {
+        const string Operation = nameof(PromptAttentionBackward);
+        PromptPlan p = PlanPrompt(Operation, saved, dcontext, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
+        OperandChecks checks = new(Operation);
+        checks.Equal(q, dq);
+        checks.Equal(x, dx);
+        int dxWide = dx?.Type == ElementType.F32 ? 1 : 0;
+        long bytes = p.Elements * sizeof(float);
+        long scoreBytes = dx is null ? 0 : (long)p.Batch * p.AllRows * p.Tokens * sizeof(float);
+        long partBytes = p.Splits == 1 ? 0 : p.Splits * bytes;
+        Workspace space = new(this, (2 * Workspace.Rounded(bytes)) + Workspace.Rounded(scoreBytes) + partBytes);
+        (KernelArgument dz, KernelArgument du) = (space.Take(bytes), space.Take(bytes));
+        KernelArgument dscores = space.Take(scoreBytes);
+        KernelArgument part = p.Splits == 1 ? du : space.Take(partBytes);
+
+        if (valueWeight.Gradient is { } dvalue)
+        {
+            PromptWeights(dvalue, dcontext, saved.Condensed, p);
+        }
+
+        if (valueBias.Gradient is { } dbias)
+        {
+            Kernel("prompt_projection_value_bias", "prompt_projection", _real).Launch(
+                DivideUp(q.Columns, 32), (32, 8), 0,
+                dbias, dcontext, saved.ProbabilitySum, p.Queries, p.Heads, p.HeadSize, dcontext.RowStride);
+        }
+
+        if (dq is null && dx is null && !keyWeight.Trains)
+        {
+            return;
+        }
+
+        PromptAbsorb(dz, dcontext, valueWeight, p);
+        PromptKernel("prompt_attention_backward", x).Launch(
+            p.Grid, 256, p.SharedBytes,
+            part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dcontext, Form(valueBias), x,
+            StreamOf(dropout), dropout?.KeepMask,
+            p.Prompts, p.Heads, p.HeadSize, p.Tokens, p.Channels, x.RowStride, dcontext.RowStride, p.Rows, p.Tile, p.SplitTokens,
+            p.KeepWide, dropout?.Site ?? 0, p.Scale, dropout?.Rate ?? 0);
+        if (p.Splits > 1)
+        {
+            PromptKernel("prompt_attention_backward_join", x).Launch(
+                checked((int)((p.Elements + 255) / 256)), 256, 0, du, part, p.Elements, p.Splits);
+        }
+
+        if (dx is not null)
+        {
+            PromptKernel("prompt_attention_backward_tokens", x).Launch(
+                (DivideUp(p.Tokens, 8), p.Batch), 256, 0,
+                dx, dscores, dz, saved.Absorbed, saved.Probabilities, StreamOf(dropout), dropout?.KeepMask,
+                p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, dxWide, p.KeepWide, dropout?.Site ?? 0, dropout?.Rate ?? 0);
+        }
+
+        if (keyWeight.Gradient is { } dkey)
+        {
+            PromptWeights(dkey, q, du, p);
+        }
+
+        if (dq is not null)
+        {
+            PromptProject(dq, du, keyWeight, null, null, p);
+        }
+    }
+
+    private CudaKernel PromptKernel(string entry, Tensor x) => Kernel(entry, "prompt_attention", _real, x.Type switch
+    {
+        ElementType.BF16 => "visual=bf16",
+        ElementType.F16 => "visual=f16",
+        _ => "visual=f32",
+    });
+
+    private void PromptAbsorb(KernelArgument u, Tensor a, ParameterBlock weight, PromptPlan p) =>
+        Kernel("prompt_projection_absorb", "prompt_projection", _real).Launch(
+            (DivideUp(p.Channels, 64), DivideUp(p.Queries, 64), p.Heads), 256, 0,
+            u, a, Form(weight), p.Queries, p.Heads, p.HeadSize, p.Channels, a.RowStride);
+
+    private void PromptProject(Tensor y, KernelArgument z, ParameterBlock weight, ParameterBlock? bias, Tensor? factor, PromptPlan p) =>
+        Kernel("prompt_projection_project", "prompt_projection", _real).Launch(
+            (DivideUp(p.HeadSize, 32), DivideUp(p.Queries, 32), p.Heads), 256, 0,
+            y, z, Form(weight), bias is null ? null : Form(bias), factor, p.Queries, p.Heads, p.HeadSize, p.Channels, y.RowStride);
+
+    private void PromptWeights(Tensor dweight, Tensor a, KernelArgument g, PromptPlan p) =>
+        Kernel("prompt_projection_weights", "prompt_projection", _real).Launch(
+            (DivideUp(p.Channels, 64), DivideUp(p.HeadSize, 64), p.Heads), 256, 0,
+            dweight, a, g, p.Queries, p.Heads, p.HeadSize, p.Channels, a.RowStride);
+
+    private PromptPlan PlanPrompt(
+        string operation, PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
+        ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
+    {
+        OperandChecks checks = new(operation);
+        checks.Require(q.Shape.Length == 3 && x.Shape.Length == 3 && q.Extent(0) == x.Extent(0), q, x);
+        checks.Require(heads > 0 && q.Columns % heads == 0, q);
+        checks.Equal(q, context);
+        (Tensor key, Tensor value) = (keyWeight.Value, valueWeight.Value);
+        checks.Require(key.Rows == q.Columns && key.Columns == x.Columns && key.IsContiguous, key, x);
+        checks.Equal(key, value);
+        checks.Require(value.IsContiguous && valueBias.Value.Count == q.Columns, value, valueBias.Value);
+        checks.Require(x.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16, x);
+        (int batch, int prompts, int tokens, int channels) = (q.Extent(0), q.Extent(1), x.Extent(1), x.Columns);
+        long rows = (long)batch * prompts * heads;
+        checks.Flat(saved.Absorbed, ElementType.F32, rows * channels);
+        checks.Flat(saved.Condensed, ElementType.F32, rows * channels);
+        checks.Flat(saved.Probabilities, ElementType.F32, rows * tokens);
+        checks.Flat(saved.ProbabilitySum, ElementType.F32, rows);
+        int keepWide = checks.Dropout(dropout, rows * tokens, _real);
+
+        PromptPlan plan = new(batch, prompts, heads, q.Columns / heads, tokens, channels, 0, 0, tokens, keepWide);
+        plan = FitPrompt(plan);
+        checks.Require(plan.SharedBytes <= BlockSharedBytes - PromptFixedBytes, x);
+        int blocks = Math.Max(1, plan.Grid.X * plan.Grid.Y);
+        int splits = Math.Clamp(Multiprocessors / blocks, 1, Math.Max(1, DivideUp(tokens, 2 * plan.Tile)));
+        return plan with { SplitTokens = Math.Max(plan.Tile, DivideUp(DivideUp(tokens, splits), plan.Tile) * plan.Tile) };
+    }
+
+    /// <summary>All rows of a sequence in one block, so that its tokens are read once, and as many tokens at a time as fit beside them.</summary>
+    private static PromptPlan FitPrompt(PromptPlan plan)
+    {
+        int groups = DivideUp(plan.AllRows, PromptRows);
+        for (int rows = Math.Max(4, DivideUp(DivideUp(plan.AllRows, groups), 4) * 4); ; rows -= 4)
+        {
+            for (int tile = 16; tile >= 4; tile /= 2)
+            {
+                plan = plan with { Rows = rows, Tile = tile };
+                if (plan.SharedBytes <= BlockSharedBytes - PromptFixedBytes || (rows == 4 && tile == 4))
+                {
+                    return plan;
+                }
+            }
+        }
+    }
+}
