@@ -1,6 +1,6 @@
 // rotary.cu: rotary position embedding (Su et al. 2021, in LLaMA's order of pairs).
 //
-//     angle = position * theta^(-2 i / D)                 i in [0, D / 2)
+//     angle = position * theta^(-2 i / D)                 i in [0, D / 2), or position * a given frequency
 //     y_i         = x_i cos - x_(i + D/2) sin
 //     y_(i + D/2) = x_(i + D/2) cos + x_i sin             direction -1 turns back, which is the backward pass
 //
@@ -17,6 +17,7 @@ extern "C" __global__ void __launch_bounds__(128) rotary_turn(
     real* y,                            // (N, H D) may be x
     const real* x,                      // (N, H D)
     const int* __restrict__ positions,  // (N)
+    const float* __restrict__ frequencies, // (D / 2) in place of theta's, or null
     int N, int H, int D, int y_stride, int x_stride, float theta, int direction)
 {
     extern __shared__ double shared[];
@@ -24,7 +25,10 @@ extern "C" __global__ void __launch_bounds__(128) rotary_turn(
     double* turns = shared;
     float* cosines = (float*)(turns + half);
     float* sines = cosines + half;
-    for (int i = threadIdx.x; i < half; i += blockDim.x) turns[i] = pow((double)theta, -(double)i / half) * 0.31830988618379067154; // 1 / pi
+    for (int i = threadIdx.x; i < half; i += blockDim.x)
+    {
+        turns[i] = (frequencies ? frequencies[i] : pow((double)theta, -(double)i / half)) * 0.31830988618379067154; // 1 / pi
+    }
 
     for (int row = blockIdx.x * kRowsOfBlock; row < N && row < (blockIdx.x + 1) * kRowsOfBlock; row++)
     {

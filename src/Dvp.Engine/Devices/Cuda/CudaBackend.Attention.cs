@@ -35,16 +35,25 @@ public sealed partial class CudaBackend
 
         public bool ForwardIsShort => Short && ShortForwardBytes <= BlockSharedBytes;
 
+        /// <summary>What <c>-D head_size</c> the tiled kernels are compiled with: the least that holds the head.</summary>
+        public string TiledOptions => HeadSize <= 64 ? "head_size=64" : HeadSize <= 128 ? "head_size=128" : "head_size=256";
+
         public bool BackwardIsShort => Short && Heads == KeyHeads && ShortBackwardBytes <= BlockSharedBytes;
     }
 
     /// <summary>One float a query: maximum + log(sum) of its scores, whichever kernel runs.</summary>
     public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => checked(batch * heads * queries);
 
-    /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu.</summary>
+    /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu and attention_tiled.cu.</summary>
     public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
         AttentionSizes a = CheckAttention(nameof(AttentionForward), context, saved, q, k, v, options);
+        if (!a.ForwardIsShort)
+        {
+            AttentionForwardTiled(context, saved, q, k, v, options, a);
+            return;
+        }
+
         Kernel("attention_forward_short", "attention_short", _real).Launch(
             a.Batch * a.Heads, (32, a.ForwardWarps), a.ShortForwardBytes,
             context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
@@ -52,7 +61,7 @@ public sealed partial class CudaBackend
             a.Causal, a.BiasWide, a.KeepWide, a.Site, options.Scale, a.Rate);
     }
 
-    /// <summary>Gradients of <see cref="AttentionForward"/>; see kernels/attention_short.cu.</summary>
+    /// <summary>Gradients of <see cref="AttentionForward"/>; see kernels/attention_short.cu and attention_tiled.cu.</summary>
     public override void AttentionBackward(
         Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved,
         Tensor q, Tensor k, Tensor v, AttentionOptions options)
@@ -60,21 +69,37 @@ public sealed partial class CudaBackend
         const string Operation = nameof(AttentionBackward);
         AttentionSizes a = CheckAttention(Operation, dcontext, saved, q, k, v, options);
         CheckAttention(Operation, context, saved, dq ?? q, dk ?? k, dv ?? v, options);
-        OperandChecks checks = new(Operation);
-        int dbiasWide = checks.Wide(dbias, _real);
+        int dbiasWide = WideElements(dbias, Operation);
         if (dbias is not null)
         {
-            checks.Require(dbias.Columns == a.Keys && dbias.Rows == a.Heads * a.Queries, dbias, q);
+            CudaShapes.Require(dbias.Columns == a.Keys && dbias.Rows == a.Heads * a.Queries, Operation, dbias, q);
         }
 
         // The gradient of the bias is a sum over sequences: gradients of scores are kept for as many as the scratch holds, then added.
         int scores = a.Heads * a.Queries * a.Keys;
         int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
-        KernelArgument dscores = dbias is null ? (Tensor?)null : KernelArgument.Address(Scratch((long)part * scores * sizeof(float)));
-        for (int first = 0; first < a.Batch; first += part)
+        long scoreBytes = dbias is null ? 0 : (long)part * scores * sizeof(float);
+        long deltaBytes = a.BackwardIsShort ? 0 : saved.Count * sizeof(float);
+        Workspace space = new(this, Workspace.Rounded(scoreBytes) + deltaBytes);
+        (KernelArgument dscores, KernelArgument delta) = (space.Take(scoreBytes), space.Take(deltaBytes));
+        if (!a.BackwardIsShort)
+        {
+            AttentionDelta(delta, dcontext, context, a);
+            AttentionBackwardTiledKeys(dk, dv, dcontext, saved, delta, q, k, v, options, a);
+        }
+
+        for (int first = 0; first < a.Batch && (a.BackwardIsShort || dq is not null || dbias is not null); first += part)
         {
             int count = Math.Min(part, a.Batch - first);
-            AttentionBackwardPart(dq, dk, dv, dscores, dcontext, saved, q, k, v, options, a, first, count);
+            if (a.BackwardIsShort)
+            {
+                AttentionBackwardShort(dq, dk, dv, dscores, dcontext, saved, q, k, v, options, a, first, count);
+            }
+            else
+            {
+                AttentionBackwardTiledQueries(dq, dscores, dcontext, saved, delta, q, k, v, options, a, first, count);
+            }
+
             if (dbias is not null)
             {
                 Kernel("attention_backward_bias", "attention_short", _real).Launch(
@@ -83,7 +108,7 @@ public sealed partial class CudaBackend
         }
     }
 
-    private void AttentionBackwardPart(
+    private void AttentionBackwardShort(
         Tensor? dq, Tensor? dk, Tensor? dv, KernelArgument dscores, Tensor dcontext, Tensor saved, Tensor q, Tensor k, Tensor v,
         AttentionOptions options, AttentionSizes a, int first, int count) =>
         Kernel("attention_backward_short", "attention_short", _real).Launch(
@@ -95,39 +120,57 @@ public sealed partial class CudaBackend
 
     private AttentionSizes CheckAttention(string operation, Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
-        OperandChecks checks = new(operation);
         (int heads, int keyHeads) = (options.Heads, options.KeyHeads);
-        checks.Require(q.Shape.Length == 3 && k.Shape.Length == 3 && v.Shape.Length == 3 && heads > 0 && q.Columns % heads == 0, q, k);
-        checks.Require(keyHeads > 0 && heads % keyHeads == 0 && k.Columns == q.Columns / heads * keyHeads && k.Extent(0) == q.Extent(0), q, k);
-        checks.Require(k.Extent(0) == v.Extent(0) && k.Extent(1) == v.Extent(1), k, v);
-        checks.Equal(k, v);
-        checks.Equal(q, context);
+        CudaShapes.Require(q.Shape.Length == 3 && k.Shape.Length == 3 && v.Shape.Length == 3 && heads > 0 && q.Columns % heads == 0, operation, q, k);
+        CudaShapes.Require(keyHeads > 0 && heads % keyHeads == 0 && k.Columns == q.Columns / heads * keyHeads && k.Extent(0) == q.Extent(0), operation, q, k);
+        CudaShapes.Require(k.Extent(0) == v.Extent(0) && k.Extent(1) == v.Extent(1), operation, k, v);
+        CudaShapes.RequireEqual(k, v, operation);
+        CudaShapes.RequireEqual(q, context, operation);
         (int batch, int queries, int keys, int size) = (q.Extent(0), q.Extent(1), k.Extent(1), q.Columns / heads);
-        checks.Require(size <= 256, q);
+        CudaShapes.Require(size <= 256, operation, q);
         long rows = (long)batch * heads * queries;
         if (saved is not null)
         {
-            checks.Flat(saved, ElementType.F32, rows);
+            CudaShapes.RequireFlat(saved, ElementType.F32, rows, operation);
         }
 
         if (options.Bias is { } bias)
         {
-            checks.Require(bias.Columns == keys && bias.Rows == heads * queries, bias, q);
+            CudaShapes.Require(bias.Columns == keys && bias.Rows == heads * queries, operation, bias, q);
         }
 
         if (options.KeyMask is { } mask)
         {
-            checks.Flat(mask, ElementType.I32, (long)batch * keys);
+            CudaShapes.RequireFlat(mask, ElementType.I32, (long)batch * keys, operation);
         }
 
         if (options.KeyLengths is { } lengths)
         {
-            checks.Flat(lengths, ElementType.I32, batch);
+            CudaShapes.RequireFlat(lengths, ElementType.I32, batch, operation);
         }
 
         return new AttentionSizes(
-            batch, queries, keys, heads, keyHeads, size, options.Causal ? 1 : 0, checks.Wide(options.Bias, _real),
-            checks.Dropout(options.Dropout, rows * keys, _real), options.Dropout?.Site ?? 0, options.Dropout?.Rate ?? 0);
+            batch, queries, keys, heads, keyHeads, size, options.Causal ? 1 : 0, WideElements(options.Bias, operation),
+            CheckDropout(options.Dropout, rows * keys, operation), options.Dropout?.Site ?? 0, options.Dropout?.Rate ?? 0);
+    }
+
+    /// <summary>The argument `wide` of kernels that take a tensor without gaps in the storage type (0) or in f32 (1).</summary>
+    private int WideElements(Tensor? tensor, string operation)
+    {
+        CudaShapes.Require(tensor is null or { IsContiguous: true }, operation, tensor!);
+        return CudaShapes.IsFloat(tensor, _real, operation);
+    }
+
+    /// <summary>Dropout over so many elements; 1 where it gives explicit factors in f32.</summary>
+    private int CheckDropout(Dropout? dropout, long count, string operation)
+    {
+        if (dropout is not null && dropout.KeepMask is null)
+        {
+            RequireState(dropout, operation);
+        }
+
+        CudaShapes.Require(dropout?.KeepMask is null || dropout.KeepMask.Count == count, operation, dropout?.KeepMask!);
+        return WideElements(dropout?.KeepMask, operation);
     }
 
     /// <summary>The state from which a kernel draws dropout; null without dropout and where explicit factors replace the stream.</summary>

@@ -76,9 +76,8 @@ public sealed partial class CudaBackend
     {
         const string Operation = nameof(PromptAttentionBackward);
         PromptPlan p = PlanPrompt(Operation, saved, dcontext, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
-        OperandChecks checks = new(Operation);
-        checks.Equal(q, dq);
-        checks.Equal(x, dx);
+        CudaShapes.RequireEqual(q, dq, Operation);
+        CudaShapes.RequireEqual(x, dx, Operation);
         int dxWide = dx?.Type == ElementType.F32 ? 1 : 0;
         long bytes = p.Elements * sizeof(float);
         long scoreBytes = dx is null ? 0 : (long)p.Batch * p.AllRows * p.Tokens * sizeof(float);
@@ -163,26 +162,25 @@ public sealed partial class CudaBackend
         string operation, PromptAttentionState saved, Tensor context, Tensor q, Tensor x,
         ParameterBlock keyWeight, ParameterBlock valueWeight, ParameterBlock valueBias, int heads, Dropout? dropout)
     {
-        OperandChecks checks = new(operation);
-        checks.Require(q.Shape.Length == 3 && x.Shape.Length == 3 && q.Extent(0) == x.Extent(0), q, x);
-        checks.Require(heads > 0 && q.Columns % heads == 0, q);
-        checks.Equal(q, context);
+        CudaShapes.Require(q.Shape.Length == 3 && x.Shape.Length == 3 && q.Extent(0) == x.Extent(0), operation, q, x);
+        CudaShapes.Require(heads > 0 && q.Columns % heads == 0, operation, q);
+        CudaShapes.RequireEqual(q, context, operation);
         (Tensor key, Tensor value) = (keyWeight.Value, valueWeight.Value);
-        checks.Require(key.Rows == q.Columns && key.Columns == x.Columns && key.IsContiguous, key, x);
-        checks.Equal(key, value);
-        checks.Require(value.IsContiguous && valueBias.Value.Count == q.Columns, value, valueBias.Value);
-        checks.Require(x.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16, x);
+        CudaShapes.Require(key.Rows == q.Columns && key.Columns == x.Columns && key.IsContiguous, operation, key, x);
+        CudaShapes.RequireEqual(key, value, operation);
+        CudaShapes.Require(value.IsContiguous && valueBias.Value.Count == q.Columns, operation, value, valueBias.Value);
+        CudaShapes.Require(x.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16, operation, x);
         (int batch, int prompts, int tokens, int channels) = (q.Extent(0), q.Extent(1), x.Extent(1), x.Columns);
         long rows = (long)batch * prompts * heads;
-        checks.Flat(saved.Absorbed, ElementType.F32, rows * channels);
-        checks.Flat(saved.Condensed, ElementType.F32, rows * channels);
-        checks.Flat(saved.Probabilities, ElementType.F32, rows * tokens);
-        checks.Flat(saved.ProbabilitySum, ElementType.F32, rows);
-        int keepWide = checks.Dropout(dropout, rows * tokens, _real);
+        CudaShapes.RequireFlat(saved.Absorbed, ElementType.F32, rows * channels, operation);
+        CudaShapes.RequireFlat(saved.Condensed, ElementType.F32, rows * channels, operation);
+        CudaShapes.RequireFlat(saved.Probabilities, ElementType.F32, rows * tokens, operation);
+        CudaShapes.RequireFlat(saved.ProbabilitySum, ElementType.F32, rows, operation);
+        int keepWide = CheckDropout(dropout, rows * tokens, operation);
 
         PromptPlan plan = new(batch, prompts, heads, q.Columns / heads, tokens, channels, 0, 0, tokens, keepWide);
         plan = FitPrompt(plan);
-        checks.Require(plan.SharedBytes <= BlockSharedBytes - PromptFixedBytes, x);
+        CudaShapes.Require(plan.SharedBytes <= BlockSharedBytes - PromptFixedBytes, operation, x);
         int blocks = Math.Max(1, plan.Grid.X * plan.Grid.Y);
         int splits = Math.Clamp(Multiprocessors / blocks, 1, Math.Max(1, DivideUp(tokens, 2 * plan.Tile)));
         return plan with { SplitTokens = Math.Max(plan.Tile, DivideUp(DivideUp(tokens, splits), plan.Tile) * plan.Tile) };

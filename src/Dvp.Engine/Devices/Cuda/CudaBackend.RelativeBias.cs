@@ -11,8 +11,8 @@ public sealed partial class CudaBackend
     /// <summary>bias = weight[bucket(key - query)]; see kernels/relative_bias.cu.</summary>
     public override void RelativeBiasForward(Tensor bias, ParameterBlock weight, bool bidirectional, int maxDistance)
     {
-        OperandChecks checks = new(nameof(RelativeBiasForward));
-        (int heads, int queries, int keys, int buckets, int wide) = RelativeBiasSizes(checks, bias, weight.Value);
+        const string Operation = nameof(RelativeBiasForward);
+        (int heads, int queries, int keys, int buckets, int wide) = RelativeBiasSizes(Operation, bias, weight.Value);
         Tensor first = FirstDistances(buckets, bidirectional, maxDistance);
 
         Kernel("relative_bias_forward", "relative_bias", _real).Launch(
@@ -22,18 +22,18 @@ public sealed partial class CudaBackend
     /// <summary>dweight += sums of dbias over the positions of each bucket; see kernels/relative_bias.cu.</summary>
     public override void RelativeBiasBackward(Tensor dweight, Tensor dbias, bool bidirectional, int maxDistance)
     {
-        OperandChecks checks = new(nameof(RelativeBiasBackward));
-        (int heads, int queries, int keys, int buckets, int wide) = RelativeBiasSizes(checks, dbias, dweight);
+        const string Operation = nameof(RelativeBiasBackward);
+        (int heads, int queries, int keys, int buckets, int wide) = RelativeBiasSizes(Operation, dbias, dweight);
         Tensor first = FirstDistances(buckets, bidirectional, maxDistance);
 
         Kernel("relative_bias_backward", "relative_bias", _real).Launch(
             heads, 256, 0, dweight, dbias, first, heads, queries, keys, buckets, bidirectional ? 1 : 0, wide);
     }
 
-    private (int Heads, int Queries, int Keys, int Buckets, int Wide) RelativeBiasSizes(OperandChecks checks, Tensor bias, Tensor weight)
+    private (int Heads, int Queries, int Keys, int Buckets, int Wide) RelativeBiasSizes(string operation, Tensor bias, Tensor weight)
     {
-        checks.Require(bias.Shape.Length == 3 && weight.Columns == bias.Extent(0) && weight.IsContiguous, bias, weight);
-        return (bias.Extent(0), bias.Extent(1), bias.Extent(2), weight.Rows, checks.Wide(bias, _real));
+        CudaShapes.Require(bias.Shape.Length == 3 && weight.Columns == bias.Extent(0) && weight.IsContiguous, operation, bias, weight);
+        return (bias.Extent(0), bias.Extent(1), bias.Extent(2), weight.Rows, WideElements(bias, operation));
     }
 
     /// <summary>For each bucket of one direction the least distance that lies in it or beyond; int.MaxValue where none does.</summary>

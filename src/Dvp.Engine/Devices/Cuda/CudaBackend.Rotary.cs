@@ -8,16 +8,26 @@ public sealed partial class CudaBackend
     private const int RotaryRowsOfBlock = 8;
 
     /// <summary>Turns pairs (i, i + D/2) of every head by their position's angles; see kernels/rotary.cu.</summary>
-    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction)
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction) =>
+        Rotary(y, x, positions, heads, null, theta, direction);
+
+    /// <summary>The same with the frequency of each pair given; see kernels/rotary.cu.</summary>
+    public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor frequencies, int direction)
     {
-        OperandChecks checks = new(nameof(Rotary));
-        checks.Equal(y, x);
-        checks.Require(heads > 0 && x.Columns % (2 * heads) == 0, x);
-        checks.Flat(positions, ElementType.I32, x.Rows);
+        CudaShapes.RequireFlat(frequencies, ElementType.F32, x.Columns / heads / 2, nameof(Rotary));
+        Rotary(y, x, positions, heads, frequencies, 0, direction);
+    }
+
+    private void Rotary(Tensor y, Tensor x, Tensor positions, int heads, Tensor? frequencies, float theta, int direction)
+    {
+        const string Operation = nameof(Rotary);
+        CudaShapes.RequireEqual(y, x, Operation);
+        CudaShapes.Require(heads > 0 && x.Columns % (2 * heads) == 0, Operation, x);
+        CudaShapes.RequireFlat(positions, ElementType.I32, x.Rows, Operation);
 
         int size = x.Columns / heads;
         Kernel("rotary_turn", "rotary", _real).Launch(
             DivideUp(x.Rows, RotaryRowsOfBlock), 128, (sizeof(double) * size / 2) + (sizeof(float) * size),
-            y, x, positions, x.Rows, heads, size, y.RowStride, x.RowStride, theta, direction);
+            y, x, positions, frequencies, x.Rows, heads, size, y.RowStride, x.RowStride, theta, direction);
     }
 }
