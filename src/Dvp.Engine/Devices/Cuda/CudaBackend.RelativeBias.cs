@@ -61,4 +61,14 @@ public sealed partial class CudaBackend
         _relativeBuckets.Add((buckets, bidirectional, maxDistance), table);
         return table;
     }
+
+    private void DisposeRelativeBuckets()
+    {
+        foreach (Tensor table in _relativeBuckets.Values)
+        {
+            table.Buffer.Dispose();
+        }
+
+        _relativeBuckets.Clear();
+    }
 }

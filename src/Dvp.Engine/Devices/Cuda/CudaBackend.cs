@@ -114,6 +114,7 @@ public sealed partial class CudaBackend : Backend
         if (disposing)
         {
             DisposeOptimizer();
+            DisposeRelativeBuckets();
             DisposeMemory();
             _library.Dispose();
             _stream.Dispose();
