@@ -17,11 +17,11 @@ internal static class ForwardCommand
             "dvp forward --model bert-base-uncased --inputs in.safetensors --output out.safetensors",
             "dvp forward --model case/language-model --dvp case --inputs case/inputs.safetensors --output out.safetensors --gradients");
         Option<string> model = command.With(CommonOptions.Required(
-            "--model", "Hugging Face folder of a BERT or CLIP vision model.", "folder"));
+            "--model", "Hugging Face folder of a BERT, T5, LLaMA or CLIP vision model.", "folder"));
         Option<string?> dvp = command.With(CommonOptions.Text("--dvp", "DVP folder. Default: the model alone.", "folder"));
         Option<string> inputs = command.With(CommonOptions.Required(
             "--inputs",
-            "safetensors file with input_ids, attention_mask, token_type_ids, visual_features or pixel_values; a loss by labels, "
+            "safetensors file with input_ids, attention_mask, token_type_ids, decoder_input_ids, visual_features or pixel_values; a loss by labels, "
                 + "targets or cotangent.", "file"));
         Option<string> target = command.With(CommonOptions.Required("--output", "safetensors file to write.", "file"));
         Option<bool> gradients = command.With(CommonOptions.Switch(

@@ -139,13 +139,21 @@ public static partial class Inspector
                 }
 
                 break;
+            case "t5":
+                found.Is(ContentKind.LanguageModel, "a T5 language model");
+                LoadT5(found, parameters);
+                break;
+            case "llama":
+                found.Is(ContentKind.LanguageModel, "a LLaMA language model");
+                LoadLlama(found, parameters);
+                break;
             case "clip" or "clip_vision_model":
                 found.Is(ContentKind.VisionModel, "a CLIP vision model");
                 LoadClip(found, parameters);
                 found.Try(() => PictureSettings(found));
                 break;
             default:
-                found.Problem($"{found.Path} is a {type} model; this program runs bert, clip and clip_vision_model.");
+                found.Problem($"{found.Path} is a {type} model; this program runs bert, t5, llama, clip and clip_vision_model.");
                 return;
         }
 
