@@ -46,7 +46,7 @@ internal static partial class OpScenarios
         $"linear {rows}x{inputs}x{outputs} {activation}{(bias ? ", bias" : "")}{(residual ? ", residual" : "")}, gap {gap}",
         b => Linear(b, rows, inputs, outputs, activation, bias, residual, gap));
 
-    private static void Linear(
+    internal static void Linear(
         OpBench b, int rows, int inputs, int outputs, Activation activation, bool withBias, bool withResidual, int gap)
     {
         Tensor x = b.Input("x", [rows, inputs], gap);
@@ -167,7 +167,7 @@ internal static partial class OpScenarios
         yield return new("adapter 33x40/5, frozen", b => Adapter(b, 33, 40, 5, Activation.Relu, false));
     }
 
-    private static void Adapter(OpBench b, int rows, int channels, int narrow, Activation activation, bool trains)
+    internal static void Adapter(OpBench b, int rows, int channels, int narrow, Activation activation, bool trains)
     {
         AdapterParameters adapter = new(
             b.Parameter("down", [narrow, channels], trains), b.Parameter("down bias", [narrow], trains),

@@ -12,6 +12,9 @@ public sealed partial class CudaBackend
     private const int SumColumns = 64;
     private const int SumRows = 64;
 
+    /// <summary>The way every product is made, for tests of each way and for measuring one against another; null for the plan's own choice.</summary>
+    internal (int TileM, int TileN, int Splits)? Tiling { get; set; }
+
     /// <inheritdoc/>
     public override void LinearForward(
         Tensor y, Tensor? preActivation, Tensor x, ParameterBlock weight, ParameterBlock? bias, Activation activation, Tensor? residual)
@@ -24,7 +27,7 @@ public sealed partial class CudaBackend
         RequireSame(y, residual, y.Type, Operation);
         (Tensor w, Tensor? b) = (Form(weight), bias is null ? null : Form(bias));
 
-        MatmulPlan plan = MatmulPlan.Choose(_real, matvec: true, rows, outputs, inputs, Multiprocessors);
+        MatmulPlan plan = Plan(matvec: true, rows, outputs, inputs);
         Workspace space = new(this, Converted.Bytes(x, _real) + plan.PartBytes(rows, outputs));
         Converted from = Convert(x, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, outputs));
@@ -72,7 +75,7 @@ public sealed partial class CudaBackend
             ColumnSums(dbias, dy, Operation);
         }
 
-        MatmulPlan plan = MatmulPlan.Choose(_real, matvec: false, outputs, inputs, rows, Multiprocessors);
+        MatmulPlan plan = Plan(matvec: false, outputs, inputs, rows);
         Workspace space = new(this, Converted.Bytes(dy, _real) + Converted.Bytes(x, _real) + plan.PartBytes(outputs, inputs));
         (Converted from, Converted input) = (Convert(dy, ref space), Convert(x, ref space));
         KernelArgument partial = space.Take(plan.PartBytes(outputs, inputs));
@@ -104,7 +107,7 @@ public sealed partial class CudaBackend
         RequireSame(dx, residual, dx.Type, Operation);
         Tensor w = Form(weight);
 
-        MatmulPlan plan = MatmulPlan.Choose(_real, matvec: true, rows, inputs, outputs, Multiprocessors);
+        MatmulPlan plan = Plan(matvec: true, rows, inputs, outputs);
         Workspace space = new(this, Converted.Bytes(dy, _real) + plan.PartBytes(rows, inputs));
         Converted from = Convert(dy, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, inputs));
@@ -171,6 +174,10 @@ public sealed partial class CudaBackend
             Kernel("column_sums_add", "column_sums", x.Type).Launch(DivideUp(x.Columns, 256), 256, 0, sums, parts, x.Columns, slices);
         }
     }
+
+    private MatmulPlan Plan(bool matvec, int rows, int columns, int depth) => Tiling is { } way
+        ? MatmulPlan.Of(_real, way.TileM, way.TileN, way.Splits, depth)
+        : MatmulPlan.Choose(_real, matvec, rows, columns, depth, Multiprocessors);
 
     private static Extents Grid(MatmulPlan plan, int rows, int columns) =>
         (DivideUp(rows, plan.TileM), DivideUp(columns, plan.TileN), plan.Splits);

@@ -73,18 +73,14 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
         }
 
         bool exact = real == ElementType.F32;
-        int turns = Math.Max(1, CudaBackend.DivideUp(depth, Depth));
         MatmulPlan best = default;
         double least = double.PositiveInfinity;
         foreach (Tile tile in exact ? s_simt : s_mma)
         {
             for (int wanted = 1; wanted <= MostSplits; wanted++)
             {
-                // Equal parts of whole turns; other wishes lead to the same parts.
-                int turnsPerSplit = CudaBackend.DivideUp(turns, wanted);
-                int splits = CudaBackend.DivideUp(turns, turnsPerSplit);
-                MatmulPlan plan = new(exact ? "matmul_simt" : "matmul_mma", tile.M, tile.N, splits, turnsPerSplit * Depth);
-                if (splits != wanted || (splits > 1 && (plan.DepthPerSplit < LeastDepth || plan.PartBytes(rows, columns) > MostPartBytes)))
+                MatmulPlan plan = Of(real, tile.M, tile.N, wanted, depth);
+                if (plan.Splits != wanted || (wanted > 1 && (plan.DepthPerSplit < LeastDepth || plan.PartBytes(rows, columns) > MostPartBytes)))
                 {
                     continue;
                 }
@@ -98,6 +94,15 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
         }
 
         return best;
+    }
+
+    /// <summary>A product with a given tile whose sum is split into equal parts, of whole turns of the pipeline: as many as wanted, or fewer.</summary>
+    public static MatmulPlan Of(ElementType real, int tileM, int tileN, int splits, int depth)
+    {
+        int turns = Math.Max(1, CudaBackend.DivideUp(depth, Depth));
+        int turnsPerSplit = CudaBackend.DivideUp(turns, splits);
+        return new MatmulPlan(
+            real == ElementType.F32 ? "matmul_simt" : "matmul_mma", tileM, tileN, CudaBackend.DivideUp(turns, turnsPerSplit), turnsPerSplit * Depth);
     }
 
     // In multiplications of one multiprocessor. On an A100 it makes about 1.4e12 a second on the tensor cores and 9e10 without, and has 1.8e10
