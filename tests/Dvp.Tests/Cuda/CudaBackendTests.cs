@@ -1,0 +1,378 @@
+using Dvp.Cuda;
+using Dvp.Engine;
+using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cuda;
+using Dvp.Engine.Tensors;
+using Xunit;
+
+namespace Dvp.Tests.Cuda;
+
+/// <summary>The device under the operators: memory, copies, kernels from cache and bundle, recording, errors.</summary>
+[Requires(Capability.KernelHost)]
+public sealed class CudaBackendTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("dvp-device-").FullName;
+    private readonly List<string> _notes = [];
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(ElementType.F32, "")]
+    [InlineData(ElementType.BF16, "")]
+    [InlineData(ElementType.F16, "late")]
+    public void Values_come_back_as_the_type_holds_them(ElementType type, string mode)
+    {
+        using CudaBackend backend = Open(mode);
+        const int Count = (3 << 20) + 5; // several pieces of the staging ring
+        using DeviceBuffer buffer = backend.Allocate((long)Count * type.Size());
+        Tensor tensor = new(buffer, 0, type, [Count]);
+        float[] values = [.. Enumerable.Range(0, Count).Select(i => (i % 251) - 125f)]; // exact in every type
+        float[] back = new float[Count];
+        backend.Download(back, tensor);
+        Assert.All(back, v => Assert.Equal(0, v)); // fresh memory is zero
+        backend.Upload(tensor, values);
+        backend.Download(back, tensor);
+        Assert.Equal(values, back);
+        Assert.Equal((1, 2, 3L * Count * type.Size()), (backend.Counters.Uploads, backend.Counters.Downloads, backend.Counters.BytesCopied));
+        Assert.Equal((long)Count * type.Size(), backend.Counters.BytesAllocated);
+        buffer.Dispose();
+        Assert.Equal(0, backend.Counters.BytesAllocated);
+    }
+
+    [Fact]
+    public void Views_are_downloaded_row_by_row()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(4 * 24);
+        Tensor whole = new(buffer, 0, ElementType.I32, [2, 3, 4]);
+        backend.Upload(whole, Enumerable.Range(0, 24).ToArray());
+        float[] columns = new float[12], token = new float[8];
+        backend.Download(columns, whole.SliceColumns(1, 2));
+        backend.Download(token, whole.Token(1));
+        Assert.Equal([1f, 2, 5, 6, 9, 10, 13, 14, 17, 18, 21, 22], columns);
+        Assert.Equal([4f, 5, 6, 7, 16, 17, 18, 19], token);
+    }
+
+    [Fact]
+    public void Rows_longer_than_a_piece_are_cut()
+    {
+        using CudaBackend backend = Open();
+        const int Columns = (1 << 20) + 3, Stride = Columns + 2;
+        using DeviceBuffer buffer = backend.Allocate(4L * 2 * Stride);
+        float[] values = [.. Enumerable.Range(0, 2 * Stride).Select(i => (float)i)];
+        backend.Upload(new Tensor(buffer, 0, ElementType.F32, [2, Stride]), values);
+        float[] back = new float[2 * Columns];
+        backend.Download(back, new Tensor(buffer, 0, ElementType.F32, [2, Columns], Stride));
+        Assert.Equal(values[..Columns], back[..Columns]);
+        Assert.Equal(values[Stride..(Stride + Columns)], back[Columns..]);
+    }
+
+    [Fact]
+    public void Bytes_cross_unchanged_and_copies_that_do_not_fit_are_refused()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(64);
+        Tensor tensor = new(buffer, 0, ElementType.BF16, [3, 5]);
+        byte[] bytes = [.. Enumerable.Range(1, 30).Select(i => (byte)i)], back = new byte[30];
+        backend.UploadBytes(tensor, bytes);
+        backend.DownloadBytes(back, tensor);
+        Assert.Equal(bytes, back);
+        Assert.Throws<ArgumentException>(() => backend.UploadBytes(tensor, bytes[..29]));
+        Assert.Throws<ArgumentException>(() => backend.Upload(tensor.SliceColumns(0, 2), new float[6]));
+        Assert.Throws<ArgumentException>(() => backend.Upload(tensor, new int[15]));
+        Assert.Throws<ArgumentException>(() => backend.Download(new float[14], tensor));
+        Assert.Throws<ArgumentException>(() => backend.DownloadBytes(new byte[12], tensor.SliceColumns(0, 2)));
+    }
+
+    [Fact]
+    public void A_warm_cache_never_loads_the_compiler()
+    {
+        string host = Copy();
+        CudaOptions options = Options(host);
+        using (CudaBackend cold = CudaBackend.Open(0, ElementType.F32, options))
+        {
+            AssertFills(cold);
+            Assert.Equal((0, 1, true), (cold.Origins.Cache, cold.Origins.Compiled, cold.Origins.CompilerLoaded));
+        }
+
+        // The compiler is replaced by something that cannot be loaded, of the same size and time: whoever looked inside would fail.
+        string library = Path.Combine(host, "libnvrtc.so.13");
+        FileInfo real = new(library);
+        (long length, DateTime time) = (real.Length, real.LastWriteTimeUtc);
+        real.Delete();
+        File.WriteAllBytes(library, new byte[length]);
+        File.SetLastWriteTimeUtc(library, time);
+        using CudaBackend warm = CudaBackend.Open(0, ElementType.F32, options);
+        AssertFills(warm);
+        Assert.Equal((1, 0, false), (warm.Origins.Cache, warm.Origins.Compiled, warm.Origins.CompilerLoaded));
+        Assert.Contains("cannot be loaded", Assert.Throws<DvpException>(() => warm.Kernel("layernorm_backward_parameters", "layernorm", ElementType.F32, "stream=f32")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Code_that_the_driver_refuses_is_compiled_again_with_a_note()
+    {
+        CudaOptions options = Options(KernelHost.Folder);
+        using (CudaBackend first = CudaBackend.Open(0, ElementType.F32, options))
+        {
+            AssertFills(first);
+        }
+
+        string path = Directory.GetFiles(options.CacheFolder!, "*.kernel").Single();
+        File.WriteAllBytes(path, (KernelImage.Read(File.ReadAllBytes(path)) with { Code = [1, 2, 3] }).ToBytes());
+        using CudaBackend second = CudaBackend.Open(0, ElementType.F32, options);
+        AssertFills(second);
+        Assert.Equal(1, second.Origins.Compiled);
+        Assert.Contains("built again", Assert.Single(_notes), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("sm_80", 0)]
+    [InlineData("compute_80", 1)]
+    public void A_bundle_needs_no_compiler(string target, int portable)
+    {
+        KernelVariant variant = KernelCatalog.All.First(v => v.File == "elementwise" && v.Real == ElementType.F32);
+        byte[] code = KernelCompiler.Compile(Nvrtc.Open(new NvrtcSearch(KernelHost.Folder, [], null)), variant, target).Code;
+        string bundle = Directory.CreateDirectory(Path.Combine(_folder, "bundle")).FullName;
+        KernelBundle.Write(bundle, variant, new KernelImage("elementwise", target, "host", KernelCompiler.Key(variant, target), code));
+        CudaOptions options = Options(KernelHost.Folder) with { Nvrtc = _folder, CacheFolder = null, KernelsFolder = bundle };
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, options);
+        AssertFills(backend);
+        Assert.Equal(new KernelOrigins(1, 0, 0, portable, false), backend.Origins);
+        Assert.Equal(portable, _notes.Count);
+    }
+
+    [Fact]
+    public void Variants_are_compiled_in_parallel_before_they_are_needed()
+    {
+        using CudaBackend backend = Open();
+        KernelVariant[] variants = [.. KernelCatalog.All.Where(v => v.File is "elementwise" or "gated_mlp" or "sample").Take(3)];
+        backend.Warm([.. variants, variants[0]]);
+        Assert.Equal(3, backend.Origins.Compiled);
+        backend.Warm(variants);
+        Assert.Equal(3, backend.Origins.Compiled);
+        Assert.Throws<InvalidOperationException>(() => backend.Warm([new KernelVariant("elementwise", ElementType.F32, "unlisted=1")]));
+    }
+
+    [Fact]
+    public void Recorded_work_is_one_graph_launch_without_managed_memory()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(64);
+        Tensor x = new(buffer, 0, ElementType.F32, [4]), y = new(buffer, 32, ElementType.F32, [4]);
+        backend.Upload(x, [1f, 2, 3, 4]);
+        using RecordedWork work = backend.Record(() =>
+        {
+            backend.Add(y, x);
+            backend.Add(y, x);
+        });
+        work.Run(); // ordinary
+        Assert.Equal((2, 0), (backend.Counters.Launches, backend.Counters.GraphLaunches));
+        work.Run(); // recorded and launched
+        Assert.Equal((4, 1), (backend.Counters.Launches, backend.Counters.GraphLaunches));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        work.Run();
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.Equal((6, 2), (backend.Counters.Launches, backend.Counters.GraphLaunches));
+        float[] values = new float[4];
+        backend.Download(values, y);
+        Assert.Equal([6f, 12, 18, 24], values);
+    }
+
+    [Fact]
+    public void Recorded_work_inside_recorded_work_becomes_part_of_it()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(8);
+        Tensor x = new(buffer, 0, ElementType.F32, [1]), y = new(buffer, 4, ElementType.F32, [1]);
+        backend.Upload(x, [1f]);
+        using RecordedWork inner = backend.Record(() => backend.Add(y, x));
+        using RecordedWork outer = backend.Record(inner.Run);
+        for (int i = 0; i < 4; i++)
+        {
+            outer.Run();
+        }
+
+        float[] value = new float[1];
+        backend.Download(value, y);
+        Assert.Equal(4, value[0]);
+    }
+
+    [Fact]
+    public void A_launch_makes_no_managed_allocation()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(8);
+        Tensor y = new(buffer, 0, ElementType.F32, [2]);
+        backend.Fill(y, 1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        backend.Fill(y, 2);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    [Fact]
+    public void Recording_refuses_what_cannot_be_recorded_and_the_device_goes_on()
+    {
+        using CudaBackend backend = Open();
+        using DeviceBuffer buffer = backend.Allocate(8);
+        Tensor y = new(buffer, 0, ElementType.F32, [1]);
+        Action[] refused =
+        [
+            () => backend.Allocate(16),
+            () => backend.Upload(y, [1f]),
+            () => backend.Download(new float[1], y),
+            () => backend.Synchronize(),
+            () => backend.Scratch(1 << 24),
+        ];
+        foreach (Action action in refused)
+        {
+            Assert.Contains("while work was being recorded", Assert.Throws<InvalidOperationException>(() => backend.Capture(action)).Message, StringComparison.Ordinal);
+            Assert.Equal(0, backend.Recording);
+        }
+
+        AssertFills(backend);
+    }
+
+    [Fact]
+    public void Scratch_memory_grows_and_keeps_the_blocks_that_recordings_use()
+    {
+        using CudaBackend backend = Open();
+        nint first = backend.Scratch(1000), other = backend.Scratch(1000, slot: 1);
+        Assert.Equal(first, backend.Scratch(500));
+        Assert.NotEqual(first, other);
+        long held = backend.Counters.BytesAllocated;
+        Assert.NotEqual(first, backend.Scratch(8 << 20));
+        Assert.Equal(held + (8 << 20), backend.Counters.BytesAllocated);
+        Assert.Equal(other, backend.Scratch(1000, slot: 1));
+    }
+
+    [Fact]
+    public void A_kernel_that_fails_is_named_by_every_later_call()
+    {
+        CudaBackend backend = Open("fail=fault:2");
+        DeviceBuffer buffer = backend.Allocate(8);
+        Tensor y = new(buffer, 0, ElementType.F32, [2]);
+        backend.Fill(y, 1);
+        DvpException first = Assert.Throws<DvpException>(() =>
+        {
+            backend.Fill(y, 2);
+            backend.Synchronize();
+        });
+        Assert.Contains("elementwise_fill", first.Message, StringComparison.Ordinal);
+        Assert.Equal(DvpExitCode.NoDevice, first.ExitCode);
+        Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Download(new float[2], y)).Message);
+        Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Upload(y, [1f, 2])).Message);
+        buffer.Dispose();
+        backend.Dispose(); // neither throws
+    }
+
+    [Fact]
+    public void Full_memory_says_how_much_is_left_and_what_to_do()
+    {
+        using CudaBackend backend = Open("fail=alloc:2");
+        using DeviceBuffer buffer = backend.Allocate(8);
+        DvpException e = Assert.Throws<DvpException>(() => backend.Allocate(3 << 20));
+        Assert.Contains("has no 3 MiB left", e.Message, StringComparison.Ordinal);
+        Assert.Contains("batch smaller", e.Message, StringComparison.Ordinal);
+        Assert.Equal(8, backend.Counters.BytesAllocated);
+        AssertFills(backend); // it goes on
+    }
+
+    [Theory]
+    [InlineData("compile")]
+    [InlineData("load")]
+    [InlineData("graph")]
+    [InlineData("copy")]
+    [InlineData("launch")]
+    [InlineData("sync")]
+    public void Any_call_that_fails_ends_in_one_error_and_leaks_nothing(string kind)
+    {
+        string host = KernelHost.FolderFor($"fail={kind}:1", Guid.NewGuid().ToString("N"));
+        long free = Free(host);
+        DvpException e = Assert.Throws<DvpException>(() =>
+        {
+            using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host) with { CacheFolder = null });
+            using DeviceBuffer buffer = backend.Allocate(1 << 20);
+            Tensor x = new(buffer, 0, ElementType.F32, [4]), y = new(buffer, 16, ElementType.F32, [4]);
+            backend.Upload(x, [1f, 2, 3, 4]);
+            using RecordedWork work = backend.Record(() => backend.Add(y, x));
+            work.Run();
+            work.Run();
+            backend.Download(new float[4], y);
+        });
+        Assert.StartsWith("CUDA: ", e.Message, StringComparison.Ordinal);
+        Assert.Equal(free, Free(host));
+    }
+
+    [Fact]
+    public void A_launch_that_does_not_fit_the_device_is_refused_by_name()
+    {
+        using CudaBackend backend = Open();
+        CudaKernel kernel = backend.Kernel("elementwise_fill", "elementwise", ElementType.F32);
+        KernelArgument[] arguments = [.. kernel.Signature.Parameters.Select(p => p.Kind switch
+        {
+            KernelArgumentKind.Pointer => KernelArgument.Address(0),
+            KernelArgumentKind.Float => 0f,
+            KernelArgumentKind.Long => 0L,
+            _ => 0,
+        })];
+        Assert.Contains("elementwise_fill", Assert.Throws<ArgumentException>(() => kernel.Launch(1, 2048, 0, arguments)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => kernel.Launch(1, 32, kernel.MaxSharedBytes + 1, arguments));
+        Assert.Throws<ArgumentException>(() => kernel.Launch((1, 70_000), 32, 0, arguments));
+        Assert.Throws<ArgumentException>(() => kernel.Launch(1, 32, 0, arguments[1..]));
+        kernel.Launch(0, 32, 0, arguments); // no blocks, no launch
+        Assert.Equal(0, backend.Counters.Launches);
+    }
+
+    [Fact]
+    public void The_device_says_what_it_is()
+    {
+        using CudaBackend backend = Open();
+        Assert.StartsWith("cuda:0 (", backend.Name, StringComparison.Ordinal);
+        Assert.Contains(backend.Device.Architecture, backend.Name, StringComparison.Ordinal);
+        Assert.Equal(ElementType.F32, backend.AccumulationType);
+        Assert.Throws<ArgumentException>(() => CudaBackend.Open(0, ElementType.F64, Options(KernelHost.Folder)));
+        DvpException e = Assert.Throws<DvpException>(() => CudaBackend.Open(3, ElementType.F32, Options(KernelHost.Folder)));
+        Assert.Equal(DvpExitCode.NoDevice, e.ExitCode);
+        Assert.Contains("cuda:3", e.Message, StringComparison.Ordinal);
+    }
+
+    private static void AssertFills(CudaBackend backend)
+    {
+        using DeviceBuffer buffer = backend.Allocate(8);
+        Tensor y = new(buffer, 0, ElementType.F32, [2]);
+        backend.Fill(y, 3);
+        float[] values = new float[2];
+        backend.Download(values, y);
+        Assert.Equal([3f, 3], values);
+    }
+
+    private static long Free(string host)
+    {
+        using CudaContext context = CudaDriver.Open(host).OpenDevice(0);
+        return context.Memory.Free;
+    }
+
+    private CudaBackend Open(string mode = "") => CudaBackend.Open(
+        0, ElementType.F32, Options(mode.Length == 0 ? KernelHost.Folder : KernelHost.FolderFor(mode, Guid.NewGuid().ToString("N"))));
+
+    private CudaOptions Options(string host) => new()
+    {
+        Driver = host,
+        Nvrtc = host,
+        CacheFolder = Path.Combine(_folder, "cache"),
+        Note = _notes.Add,
+    };
+
+    private string Copy()
+    {
+        string copy = Path.Combine(_folder, "host");
+        Directory.CreateDirectory(copy);
+        foreach (string file in (string[])["libcuda.so.1", "libnvrtc.so.13"])
+        {
+            File.Copy(Path.Combine(KernelHost.Folder, file), Path.Combine(copy, file));
+        }
+
+        Directory.CreateSymbolicLink(Path.Combine(copy, "include"), Path.Combine(KernelHost.Folder, "include"));
+        return copy;
+    }
+}
