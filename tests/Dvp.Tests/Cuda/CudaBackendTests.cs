@@ -87,25 +87,31 @@ public sealed class CudaBackendTests : IDisposable
     [Fact]
     public void A_warm_cache_never_loads_the_compiler()
     {
-        string host = Copy();
-        CudaOptions options = Options(host);
+        CudaOptions options = Options(KernelHost.Folder);
+        CudaVersion driver;
         using (CudaBackend cold = CudaBackend.Open(0, ElementType.F32, options))
         {
             AssertFills(cold);
             Assert.Equal((0, 1, true), (cold.Origins.Cache, cold.Origins.Compiled, cold.Origins.CompilerLoaded));
+            driver = cold.DriverVersion;
         }
 
-        // The compiler is replaced by something that cannot be loaded, of the same size and time: whoever looked inside would fail.
-        string library = Path.Combine(host, "libnvrtc.so.13");
-        FileInfo real = new(library);
-        (long length, DateTime time) = (real.Length, real.LastWriteTimeUtc);
-        real.Delete();
-        File.WriteAllBytes(library, new byte[length]);
-        File.SetLastWriteTimeUtc(library, time);
+        // In place of the compiler stands something of the same size and time that cannot be loaded: whoever looked inside would fail. It
+        // stands in another folder, since the loader would not look at a file again that it has loaded; the record is told so.
+        string folder = Directory.CreateDirectory(Path.Combine(_folder, "unloadable")).FullName;
+        string library = Path.Combine(folder, "libnvrtc.so.13");
+        FileInfo real = new(KernelHost.Nvrtc);
+        File.WriteAllBytes(library, new byte[real.Length]);
+        File.SetLastWriteTimeUtc(library, real.LastWriteTimeUtc);
+        string[] record = File.ReadAllLines(Directory.GetFiles(options.CacheFolder!, "nvrtc-*.txt").Single());
+        string request = KernelCompiler.Hash([folder, "", .. new NvrtcSearch(folder, [], driver).Names])[..16];
+        File.WriteAllLines(Path.Combine(options.CacheFolder!, $"nvrtc-{request}.txt"), [library, .. record[1..]]);
+        options = options with { Nvrtc = folder };
         using CudaBackend warm = CudaBackend.Open(0, ElementType.F32, options);
         AssertFills(warm);
         Assert.Equal((1, 0, false), (warm.Origins.Cache, warm.Origins.Compiled, warm.Origins.CompilerLoaded));
-        Assert.Contains("cannot be loaded", Assert.Throws<DvpException>(() => warm.Kernel("layernorm_backward_parameters", "layernorm", ElementType.F32, "stream=f32")).Message, StringComparison.Ordinal);
+        KernelVariant other = KernelCatalog.All.First(v => v.File == "sample");
+        Assert.Contains("cannot be loaded", Assert.Throws<DvpException>(() => warm.Warm([other])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -204,8 +210,13 @@ public sealed class CudaBackendTests : IDisposable
         using DeviceBuffer buffer = backend.Allocate(8);
         Tensor y = new(buffer, 0, ElementType.F32, [2]);
         backend.Fill(y, 1);
-        long before = GC.GetAllocatedBytesForCurrentThread();
         backend.Fill(y, 2);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10; i++)
+        {
+            backend.Fill(y, i);
+        }
+
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
@@ -362,17 +373,4 @@ public sealed class CudaBackendTests : IDisposable
         CacheFolder = Path.Combine(_folder, "cache"),
         Note = _notes.Add,
     };
-
-    private string Copy()
-    {
-        string copy = Path.Combine(_folder, "host");
-        Directory.CreateDirectory(copy);
-        foreach (string file in (string[])["libcuda.so.1", "libnvrtc.so.13"])
-        {
-            File.Copy(Path.Combine(KernelHost.Folder, file), Path.Combine(copy, file));
-        }
-
-        Directory.CreateSymbolicLink(Path.Combine(copy, "include"), Path.Combine(KernelHost.Folder, "include"));
-        return copy;
-    }
 }
