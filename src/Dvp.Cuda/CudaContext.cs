@@ -128,7 +128,7 @@ public sealed unsafe class CudaContext : IDisposable
     {
         if (FirstError is { } first)
         {
-            return new CudaException(first.Call, first.Code, first.ErrorName, first.Message, first.Kernel, first);
+            return CudaException.Again(first);
         }
 
         CudaException failure = Api.Failure(result, call, kernel, LastLaunch);

@@ -33,6 +33,9 @@ public sealed class CudaException : Exception
     /// <summary>The kernel whose launch failed; null where none did.</summary>
     public string? Kernel { get; }
 
+    /// <summary>Whether a kernel launched before the call may have made the error; <see cref="Kernel"/> is then the one launched last.</summary>
+    public bool FromEarlierLaunch { get; private init; }
+
     /// <summary>The error of a library that cannot be loaded.</summary>
     internal static CudaException Missing(string library, string what, string mend) => new(library, 0, "", $"{what} {mend}");
 
@@ -47,15 +50,23 @@ public sealed class CudaException : Exception
     {
         string function = FunctionName(call);
         string subject = kernel is null ? function : $"{kernel} ({function})";
-        string late = kernel is null && lastLaunch is not null && CudaErrors.IsSticky(code)
+        bool earlier = kernel is null && lastLaunch is not null && CudaErrors.IsSticky(code);
+        string late = earlier
             ? $" A kernel launched before this call caused it; the last one was {lastLaunch}. Launch with blocking on to learn which."
             : "";
         string text = description.Length == 0 || description == name ? "" : $": {description}";
         return new CudaException(
             function, code, name,
             string.Create(CultureInfo.InvariantCulture, $"{subject} failed with {name} ({code}){text}.{late}{CudaErrors.Advice(code)}"),
-            kernel ?? (late.Length > 0 ? lastLaunch : null));
+            kernel ?? (earlier ? lastLaunch : null))
+        {
+            FromEarlierLaunch = earlier,
+        };
     }
+
+    /// <summary>The same error again, for a call that it made fail.</summary>
+    internal static CudaException Again(CudaException first) =>
+        new(first.Call, first.Code, first.ErrorName, first.Message, first.Kernel, first) { FromEarlierLaunch = first.FromEarlierLaunch };
 
     // The name in front of the first parenthesis: "_api.cuStreamSynchronize(stream)" is cuStreamSynchronize.
     private static string FunctionName(string call)

@@ -269,11 +269,45 @@ public sealed class CudaBackendTests : IDisposable
             backend.Synchronize();
         });
         Assert.Contains("elementwise_fill", first.Message, StringComparison.Ordinal);
+        Assert.Contains("DVP_LAUNCH_BLOCKING=1", first.Message, StringComparison.Ordinal);
         Assert.Equal(DvpExitCode.NoDevice, first.ExitCode);
         Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Download(new float[2], y)).Message);
         Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Upload(y, [1f, 2])).Message);
         buffer.Dispose();
         backend.Dispose(); // neither throws
+    }
+
+    [Fact]
+    public void With_blocking_launches_the_kernel_itself_is_named_and_nothing_is_recorded()
+    {
+        string host = KernelHost.FolderFor("fail=fault:4", Guid.NewGuid().ToString("N"));
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host) with { LaunchBlocking = true });
+        using DeviceBuffer buffer = backend.Allocate(8);
+        Tensor x = new(buffer, 0, ElementType.F32, [1]), y = new(buffer, 4, ElementType.F32, [1]);
+        using RecordedWork work = backend.Record(() =>
+        {
+            backend.Fill(x, 1);
+            backend.Add(y, x);
+        });
+        work.Run();
+        DvpException e = Assert.Throws<DvpException>(work.Run);
+        Assert.Contains("elementwise_add (cu", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("DVP_LAUNCH_BLOCKING", e.Message, StringComparison.Ordinal);
+        Assert.Equal(0, backend.Counters.GraphLaunches);
+    }
+
+    [Fact]
+    public void Devices_that_fill_one_cache_at_once_all_get_their_kernels()
+    {
+        string[] hosts = [.. Enumerable.Range(0, 3).Select(i => KernelHost.FolderFor("", $"{nameof(CudaBackendTests)}{i}"))];
+        Parallel.ForEach(hosts, host =>
+        {
+            using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host));
+            AssertFills(backend);
+        });
+        Assert.Empty(_notes);
+        Assert.Single(Directory.GetFiles(Path.Combine(_folder, "cache"), "*.kernel"));
+        Assert.Empty(Directory.GetFiles(Path.Combine(_folder, "cache"), "*.tmp"));
     }
 
     [Fact]
@@ -292,9 +326,7 @@ public sealed class CudaBackendTests : IDisposable
     [InlineData("compile")]
     [InlineData("load")]
     [InlineData("graph")]
-    [InlineData("copy")]
     [InlineData("launch")]
-    [InlineData("sync")]
     public void Any_call_that_fails_ends_in_one_error_and_leaks_nothing(string kind)
     {
         string host = KernelHost.FolderFor($"fail={kind}:1", Guid.NewGuid().ToString("N"));

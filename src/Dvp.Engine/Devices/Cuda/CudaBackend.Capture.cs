@@ -15,7 +15,8 @@ public sealed partial class CudaBackend
     internal int Recording => IsCapturing ? _recordings : 0;
 
     /// <inheritdoc/>
-    /// <remarks>The first run is an ordinary one, which allocates and loads what it needs; the second records; from then on a run is one graph launch.</remarks>
+    /// <remarks>The first run is an ordinary one, which allocates and loads what it needs; the second records; from then on a run is one graph launch.
+    /// Where launches are waited for nothing is recorded, since a graph could not say which of its kernels failed.</remarks>
     public override RecordedWork Record(Action work) => new GraphWork(this, work);
 
     /// <summary>Records the operators that an action queues. It must have run before, so that all it needs is allocated and loaded.</summary>
@@ -68,7 +69,7 @@ public sealed partial class CudaBackend
 
         public override void Run()
         {
-            if (owner.IsCapturing || !_ran)
+            if (owner.IsCapturing || !_ran || owner._context.LaunchBlocking)
             {
                 work();
                 _ran |= !owner.IsCapturing;

@@ -10,8 +10,7 @@ internal static class CudaFailure
     /// <summary>An error of a device that is there; the cause stays inside.</summary>
     public static DvpException Wrap(CudaException e)
     {
-        string hint = e.Kernel is not null && e.Message.Contains("Launch with blocking on", StringComparison.Ordinal)
-            ? " (set DVP_LAUNCH_BLOCKING=1)" : "";
+        string hint = e.FromEarlierLaunch ? " DVP_LAUNCH_BLOCKING=1 turns that on." : "";
         return new DvpException($"CUDA: {e.Message}{hint}", e, DvpExitCode.NoDevice);
     }
 
@@ -27,9 +26,18 @@ internal static class CudaFailure
             return Wrap(e);
         }
 
-        (long free, long total) = context.Memory;
+        long free;
+        try
+        {
+            free = context.Memory.Free;
+        }
+        catch (CudaException)
+        {
+            return Wrap(e);
+        }
+
         return new DvpException(
-            $"{context.Info.Name} has no {Mebibytes(bytes)} MiB left ({Mebibytes(free)} of {Mebibytes(total)} MiB free): "
+            $"{context.Info.Name} has no {Mebibytes(bytes)} MiB left ({Mebibytes(free)} of {Mebibytes(context.Info.MemoryBytes)} MiB free): "
             + "make the batch smaller, take --dtype bf16, or end what else runs on it.",
             e, DvpExitCode.NoDevice);
     }
