@@ -18,7 +18,7 @@ internal static partial class GoldenOps
         c.Gradient("weight", weight);
         if (c.Has("weight_gradient_before"))
         {
-            Tensor gradient = c.Bench.InOut(c.Values("weight_gradient_before"), c.Shape("weight"));
+            Tensor gradient = c.Bench.Lasting(c.Values("weight_gradient_before"), c.Shape("weight"));
             c.Device.EmbeddingBackward(gradient, null, null, dy, ids, null, padding);
             c.Result("gradients.weight_accumulated", gradient);
         }

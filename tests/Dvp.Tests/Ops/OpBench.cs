@@ -32,8 +32,8 @@ internal sealed class OpBench : IDisposable
     public TensorArchive Results { get; } = new("the operator under test");
 
     /// <summary>
-    /// Type in which every random value is exact, so that a 16-bit device and the reference start from the same numbers. The device's own
-    /// activation type where nothing else is said; F32 and F64 devices get values that are exact in F32.
+    /// Type in which every value that goes in is exact, so that a 16-bit device and the reference start from the same numbers. Where nothing
+    /// is said, random values are exact in the device's activation type (in F32 on an F64 device) and others are taken as they are.
     /// </summary>
     public ElementType? Precision { get; init; }
 
@@ -258,7 +258,8 @@ internal sealed class OpBench : IDisposable
             for (int i = 0; i < count; i++)
             {
                 int element = (i / columns * stride) + (i % columns);
-                Write(image.AsSpan(GuardBytes + (element * type.Size())), type, values[i]);
+                double value = type.IsFloat() && Precision is { } precision && precision.Size() == 2 ? Round((float)values[i], precision) : values[i];
+                Write(image.AsSpan(GuardBytes + (element * type.Size())), type, value);
             }
         }
 
