@@ -21,6 +21,13 @@ internal static partial class OpScenarios
             }
 
             yield return new($"{kind} 600x384, residual", b => Norm(b, layer, 600, 384, true, 0), 4);
+
+            // Many rows are summed in ranges; long rows are a block's, and the longest do not fit its shared memory.
+            yield return new($"{kind} 1100x33", b => Norm(b, layer, 1100, 33, false, 0), 4);
+            yield return new($"{kind} 3x1501, residual, gap 1", b => Norm(b, layer, 3, 1501, true, 1), 4);
+            yield return new($"{kind} 2x2048", b => Norm(b, layer, 2, 2048, false, 0), 4);
+            yield return new($"{kind} 2x12404, residual", b => Norm(b, layer, 2, 12_404, true, 0), 4);
+            yield return new($"{kind} 2x12403", b => Norm(b, layer, 2, 12_403, false, 0), 4);
         }
     }
 
