@@ -1,0 +1,8 @@
+using Dvp.Engine.Tensors;
+using Dvp.Tests.Cuda;
+
+namespace Dvp.Tests.Training;
+
+/// <summary>The published training runs on the CUDA device in f32, over the kernel host.</summary>
+[Requires(Capability.KernelHost)]
+public sealed class CudaF32GoldenTrainingTests() : GoldenTrainingTests(() => CudaUnderTest.Open(ElementType.F32));
