@@ -8,8 +8,9 @@
 //     ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij)
 //     dq_i = scale sum_j ds_ij k_j      dk_j = scale sum_i ds_ij q_i      dv_j = sum_i w_ij do_i      dbias_ij += ds_ij
 //
-// Saved for backward: one float a row, lse_i = max_i + log(sum_i), plus infinity for a query that sees no key (its o is 0). The scores are
-// made again from it: at 17 rows of 64 that is 4 bytes a row in place of 68, and the same file or attention_tiled.cu can read it.
+// Saved for backward: two floats a row, max_i and 1 / sum_i; 0 and 0 for a query that sees no key (its o is 0). The probabilities are made
+// again from them: at 17 keys that is 8 bytes a row in place of 68, and this file or attention_tiled.cu can read it. Both numbers, not
+// max + log(sum), which would round a maximum of 10^4 to 10^-3.
 // Rows of q, k, v and of all gradients may be strided. Heads h of queries read key head h / (H / G).
 // Cost at T rows: q, k, v are read and o written once, 4 T D elements a head, which is the floor; 4 T T D FLOPs.
 
@@ -20,9 +21,9 @@ constexpr int kRows = 4; // rows that a warp works on together: what it reads of
 
 // One block a (sequence, head); a warp takes four queries at a time, lanes are first keys (scores), then channels (the sum over keys).
 // Shared memory, in floats: warps * 4 (D + Tk), 2 Tk (D | 1). The odd pitch of keys and values spreads a column over all banks.
-extern "C" __global__ void __launch_bounds__(256) attention_forward_short(
+extern "C" __global__ void __launch_bounds__(256, 3) attention_forward_short(
     real* __restrict__ context,         // (B, Tq, H D)
-    float* __restrict__ lse,            // (B, H, Tq) or null
+    float* __restrict__ statistics,     // (B, H, Tq, 2) or null
     const real* __restrict__ q,         // (B, Tq, H D)
     const real* __restrict__ k,         // (B, Tk, G D)
     const real* __restrict__ v,         // (B, Tk, G D)
@@ -110,7 +111,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_forward_short(
                 int j = lane + half * kWarp;
                 if (j < Tk) weights[j].at[r] = s[r][half] * inverse * (rule.drops() && i < Tq ? rule.keep(i, j) : 1);
             }
-            if (lse && lane == 0 && i < Tq) lse[rule.row + i] = blind ? infinity() : highest + logf(sum);
+            if (statistics && lane == 0 && i < Tq) save_statistics(statistics, rule.row + i, blind ? 0 : highest, inverse);
         }
         __syncwarp();
 
@@ -137,13 +138,13 @@ extern "C" __global__ void __launch_bounds__(256) attention_forward_short(
 // One block a (sequence, head), for H = G. Three phases with a barrier between them: scores and their gradients (lanes are keys), then
 // dq (lanes are channels), dk and dv (lanes are channels).
 // Shared memory, in floats: (2 Tq + 2 Tk) (D | 1) + 2 Tq (Tk | 1).
-extern "C" __global__ void __launch_bounds__(256) attention_backward_short(
+extern "C" __global__ void __launch_bounds__(256, 2) attention_backward_short(
     real* __restrict__ dq,              // (B, Tq, H D) or null
     real* __restrict__ dk,              // (B, Tk, H D) or null
     real* __restrict__ dv,              // (B, Tk, H D) or null
     float* __restrict__ dscores,        // (sequences of this launch, H, Tq, Tk) or null: for the gradient of the bias
     const real* __restrict__ dcontext,  // (B, Tq, H D)
-    const float* __restrict__ lse,      // (B, H, Tq)
+    const float* __restrict__ statistics, // (B, H, Tq, 2)
     const real* __restrict__ q,         // (B, Tq, H D)
     const real* __restrict__ k,         // (B, Tk, H D)
     const real* __restrict__ v,         // (B, Tk, H D)
@@ -205,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_short(
                 int j = lane + half * kWarp;
                 bool real_pair = i < Tq && j < Tk;
                 float f = real_pair && rule.drops() ? rule.keep(i, j) : 1;
-                p[r][half] = real_pair ? expf(rule.score(p[r][half], i, j) - lse[rule.row + i]) : 0;
+                p[r][half] = real_pair ? rule.probability(p[r][half], i, j, statistics) : 0;
                 w[half] = f * p[r][half];
                 dp[r][half] *= f;
                 delta += p[r][half] * dp[r][half];

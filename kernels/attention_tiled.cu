@@ -1,8 +1,8 @@
 // attention_tiled.cu: attention over any number of tokens: keys and values pass through shared memory a tile at a time, and a running
-// softmax (Milakov and Gimelshein 2018; Dao et al. 2022) keeps one maximum and one sum a query. Formulas, masks and what is saved (lse, one
-// float a query) are those of attention_short.cu; either file's backward reads either file's lse.
+// softmax (Milakov and Gimelshein 2018; Dao et al. 2022) keeps one maximum and one sum a query. Formulas, masks and what is saved (two
+// floats a query) are those of attention_short.cu; either file's backward reads what either file's forward saved.
 //
-// Backward makes the probabilities again from lse, in two passes that need no atomics: one owns queries and walks the keys (dq, and the
+// Backward makes the probabilities again from these, in two passes that need no atomics: one owns queries and walks the keys (dq, and the
 // gradients of the scores where the bias trains), one owns keys and walks the queries of all heads that share them, in order (dk, dv).
 //     delta_i = sum_j p_ij dp_ij = do_i . o_i        holds under dropout too, as o is made of the dropped probabilities
 //
@@ -89,7 +89,7 @@ __device__ __forceinline__ void store_rows(real* to, int stride, const float (&s
 // Grid (B H, tiles of 4 warps queries). Shared memory, in floats: warps * 4 (D + tile), 2 tile (D | 1); tile is 32 or 64.
 extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
     real* __restrict__ context,         // (B, Tq, H D)
-    float* __restrict__ lse,            // (B, H, Tq) or null
+    float* __restrict__ statistics,     // (B, H, Tq, 2) or null
     const real* __restrict__ q,         // (B, Tq, H D)
     const real* __restrict__ k,         // (B, Tk, G D)
     const real* __restrict__ v,         // (B, Tk, G D)
@@ -171,7 +171,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
     {
         bool blind = total[r] == 0;
         inverse[r] = blind ? 0 : 1 / total[r];
-        if (lse && lane == 0 && first + r < Tq) lse[rule.row + first + r] = blind ? infinity() : highest[r] + logf(total[r]);
+        if (statistics && lane == 0 && first + r < Tq) save_statistics(statistics, rule.row + first + r, blind ? 0 : highest[r], inverse[r]);
     }
     store_rows(context + (size_t)b * Tq * context_stride + h * D, context_stride, o, first, Tq, D, inverse);
 }
@@ -200,7 +200,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
     real* __restrict__ dq,              // (B, Tq, H D) or null
     float* __restrict__ dscores,        // (sequences of this launch, H, Tq, Tk) or null: for the gradient of the bias
     const real* __restrict__ dcontext,  // (B, Tq, H D)
-    const float* __restrict__ lse,      // (B, H, Tq)
+    const float* __restrict__ statistics, // (B, H, Tq, 2)
     const float* __restrict__ delta,    // (B, H, Tq)
     const real* __restrict__ q,         // (B, Tq, H D)
     const real* __restrict__ k,         // (B, Tk, G D)
@@ -228,13 +228,11 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
 
     stage_four(queries, q + (size_t)b * Tq * q_stride + h * D, q_stride, first, Tq, D);
     stage_four(douts, dcontext + (size_t)b * Tq * dcontext_stride + h * D, dcontext_stride, first, Tq, D);
-    float sums[kRows][kChunks] = {}, row_lse[kRows], row_delta[kRows], factors[kRows];
+    float sums[kRows][kChunks] = {}, row_delta[kRows], factors[kRows];
 #pragma unroll
     for (int r = 0; r < kRows; r++)
     {
-        bool there = first + r < Tq;
-        row_lse[r] = there ? lse[rule.row + first + r] : infinity();
-        row_delta[r] = there ? delta[rule.row + first + r] : 0;
+        row_delta[r] = first + r < Tq ? delta[rule.row + first + r] : 0;
         factors[r] = scale;
     }
 
@@ -265,7 +263,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
                 float ds = 0;
                 if (i < Tq)
                 {
-                    float p = expf(rule.score(s[r][half], i, t0 + t) - row_lse[r]);
+                    float p = rule.probability(s[r][half], i, t0 + t, statistics);
                     float f = rule.drops() ? rule.keep(i, t0 + t) : 1;
                     ds = p * (f * dp[r][half] - row_delta[r]);
                     if (dscores) dscores[((size_t)blockIdx.x * Tq + i) * Tk + t0 + t] = ds;
@@ -284,7 +282,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_keys(
     real* __restrict__ dk,              // (B, Tk, G D) or null
     real* __restrict__ dv,              // (B, Tk, G D) or null
     const real* __restrict__ dcontext,  // (B, Tq, H D)
-    const float* __restrict__ lse,      // (B, H, Tq)
+    const float* __restrict__ statistics, // (B, H, Tq, 2)
     const float* __restrict__ delta,    // (B, H, Tq)
     const real* __restrict__ q,         // (B, Tq, H D)
     const real* __restrict__ k,         // (B, Tk, G D)
@@ -337,14 +335,14 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_keys(
             {
                 int t = lane + half * kWarp, i = t0 + t;
                 if (t >= rows) continue;
-                float row_lse = lse[rule.row + i], row_delta = delta[rule.row + i];
+                float row_delta = delta[rule.row + i];
 #pragma unroll
                 for (int r = 0; r < kRows; r++)
                 {
                     float w = 0, ds = 0;
                     if (first + r < Tk)
                     {
-                        float p = expf(rule.score(s[r][half], i, first + r) - row_lse);
+                        float p = rule.probability(s[r][half], i, first + r, statistics);
                         float f = rule.drops() ? rule.keep(i, first + r) : 1;
                         w = f * p;
                         ds = p * (f * dp[r][half] - row_delta);

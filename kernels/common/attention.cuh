@@ -32,6 +32,12 @@ struct ScoreRule
         return bias ? s + load_mixed(bias, (bias_row + i) * Tk + j, bias_wide) : s;
     }
 
+    // The probability of key j for query i, from the row's maximum and 1 / sum as the forward kernel saved them.
+    __device__ __forceinline__ float probability(float product, int i, int j, const float* statistics) const
+    {
+        return expf(score(product, i, j) - statistics[2 * (row + i)]) * statistics[2 * (row + i) + 1];
+    }
+
     __device__ __forceinline__ bool drops() const { return dropout_state || keep_mask; }
 
     // The dropout factor of a probability: 0 or 1 / (1 - rate).
@@ -50,6 +56,11 @@ __device__ __forceinline__ ScoreRule score_rule(
     int length = key_lengths ? key_lengths[b] : Tk;
     return {bias, key_mask ? key_mask + (size_t)b * Tk : nullptr, dropout_state, keep_mask, (size_t)h * Tq, ((size_t)b * H + h) * Tq,
             Tq, Tk, length < Tk ? length : Tk, causal, bias_wide, keep_wide, site, scale, rate};
+}
+
+__device__ __forceinline__ void save_statistics(float* statistics, size_t row, float highest, float inverse)
+{
+    statistics[2 * row] = highest, statistics[2 * row + 1] = inverse;
 }
 
 // Rows of one head into shared memory, `pitch` apart, by the whole block.

@@ -41,8 +41,8 @@ public sealed partial class CudaBackend
         public bool BackwardIsShort => Short && Heads == KeyHeads && ShortBackwardBytes <= BlockSharedBytes;
     }
 
-    /// <summary>One float a query: maximum + log(sum) of its scores, whichever kernel runs.</summary>
-    public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => checked(batch * heads * queries);
+    /// <summary>Two floats a query, maximum and 1 / sum of its scores, whichever kernel runs.</summary>
+    public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => checked(2 * batch * heads * queries);
 
     /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu and attention_tiled.cu.</summary>
     public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
@@ -79,7 +79,7 @@ public sealed partial class CudaBackend
         int scores = a.Heads * a.Queries * a.Keys;
         int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
         long scoreBytes = dbias is null ? 0 : (long)part * scores * sizeof(float);
-        long deltaBytes = a.BackwardIsShort ? 0 : saved.Count * sizeof(float);
+        long deltaBytes = a.BackwardIsShort ? 0 : saved.Count / 2 * sizeof(float);
         Workspace space = new(this, Workspace.Rounded(scoreBytes) + deltaBytes);
         (KernelArgument dscores, KernelArgument delta) = (space.Take(scoreBytes), space.Take(deltaBytes));
         if (!a.BackwardIsShort)
@@ -131,7 +131,7 @@ public sealed partial class CudaBackend
         long rows = (long)batch * heads * queries;
         if (saved is not null)
         {
-            CudaShapes.RequireFlat(saved, ElementType.F32, rows, operation);
+            CudaShapes.RequireFlat(saved, ElementType.F32, 2 * rows, operation);
         }
 
         if (options.Bias is { } bias)
