@@ -7,15 +7,10 @@ using Xunit;
 
 namespace Dvp.Tests.Cuda;
 
-/// <summary>The device under the operators: memory, copies, kernels from cache and bundle, recording, errors.</summary>
+/// <summary>The device under the operators: memory, copies, kernels from cache and bundle.</summary>
 [Requires(Capability.KernelHost)]
-public sealed class CudaBackendTests : IDisposable
+public sealed class CudaBackendTests : CudaBackendTestBase
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("dvp-device-").FullName;
-    private readonly List<string> _notes = [];
-
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
-
     [Theory]
     [InlineData(ElementType.F32, "")]
     [InlineData(ElementType.BF16, "")]
@@ -98,7 +93,7 @@ public sealed class CudaBackendTests : IDisposable
 
         // In place of the compiler stands something of the same size and time that cannot be loaded: whoever looked inside would fail. It
         // stands in another folder, since the loader would not look at a file again that it has loaded; the record is told so.
-        string folder = Directory.CreateDirectory(Path.Combine(_folder, "unloadable")).FullName;
+        string folder = Directory.CreateDirectory(Path.Combine(Folder, "unloadable")).FullName;
         string library = Path.Combine(folder, "libnvrtc.so.13");
         FileInfo real = new(KernelHost.Nvrtc);
         File.WriteAllBytes(library, new byte[real.Length]);
@@ -128,7 +123,7 @@ public sealed class CudaBackendTests : IDisposable
         using CudaBackend second = CudaBackend.Open(0, ElementType.F32, options);
         AssertFills(second);
         Assert.Equal(1, second.Origins.Compiled);
-        Assert.Contains("built again", Assert.Single(_notes), StringComparison.Ordinal);
+        Assert.Contains("built again", Assert.Single(Notes), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -138,69 +133,25 @@ public sealed class CudaBackendTests : IDisposable
     {
         KernelVariant variant = KernelCatalog.All.First(v => v.File == "elementwise" && v.Real == ElementType.F32);
         byte[] code = KernelCompiler.Compile(Nvrtc.Open(new NvrtcSearch(KernelHost.Folder, [], null)), variant, target).Code;
-        string bundle = Directory.CreateDirectory(Path.Combine(_folder, "bundle")).FullName;
+        string bundle = Directory.CreateDirectory(Path.Combine(Folder, "bundle")).FullName;
         KernelBundle.Write(bundle, variant, new KernelImage("elementwise", target, "host", KernelCompiler.Key(variant, target), code));
-        CudaOptions options = Options(KernelHost.Folder) with { Nvrtc = _folder, CacheFolder = null, KernelsFolder = bundle };
+        CudaOptions options = Options(KernelHost.Folder) with { Nvrtc = Folder, CacheFolder = null, KernelsFolder = bundle };
         using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, options);
         AssertFills(backend);
         Assert.Equal(new KernelOrigins(1, 0, 0, portable, false), backend.Origins);
-        Assert.Equal(portable, _notes.Count);
+        Assert.Equal(portable, Notes.Count);
     }
 
     [Fact]
     public void Variants_are_compiled_in_parallel_before_they_are_needed()
     {
-        using CudaBackend backend = Open();
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(KernelHost.Folder));
         KernelVariant[] variants = [.. KernelCatalog.All.Where(v => v.File is "elementwise" or "gated_mlp" or "sample").Take(3)];
         backend.Warm([.. variants, variants[0]]);
         Assert.Equal(3, backend.Origins.Compiled);
         backend.Warm(variants);
         Assert.Equal(3, backend.Origins.Compiled);
         Assert.Throws<InvalidOperationException>(() => backend.Warm([new KernelVariant("elementwise", ElementType.F32, "unlisted=1")]));
-    }
-
-    [Fact]
-    public void Recorded_work_is_one_graph_launch_without_managed_memory()
-    {
-        using CudaBackend backend = Open();
-        using DeviceBuffer buffer = backend.Allocate(64);
-        Tensor x = new(buffer, 0, ElementType.F32, [4]), y = new(buffer, 32, ElementType.F32, [4]);
-        backend.Upload(x, [1f, 2, 3, 4]);
-        using RecordedWork work = backend.Record(() =>
-        {
-            backend.Add(y, x);
-            backend.Add(y, x);
-        });
-        work.Run(); // ordinary
-        Assert.Equal((2, 0), (backend.Counters.Launches, backend.Counters.GraphLaunches));
-        work.Run(); // recorded and launched
-        Assert.Equal((4, 1), (backend.Counters.Launches, backend.Counters.GraphLaunches));
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        work.Run();
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
-        Assert.Equal((6, 2), (backend.Counters.Launches, backend.Counters.GraphLaunches));
-        float[] values = new float[4];
-        backend.Download(values, y);
-        Assert.Equal([6f, 12, 18, 24], values);
-    }
-
-    [Fact]
-    public void Recorded_work_inside_recorded_work_becomes_part_of_it()
-    {
-        using CudaBackend backend = Open();
-        using DeviceBuffer buffer = backend.Allocate(8);
-        Tensor x = new(buffer, 0, ElementType.F32, [1]), y = new(buffer, 4, ElementType.F32, [1]);
-        backend.Upload(x, [1f]);
-        using RecordedWork inner = backend.Record(() => backend.Add(y, x));
-        using RecordedWork outer = backend.Record(inner.Run);
-        for (int i = 0; i < 4; i++)
-        {
-            outer.Run();
-        }
-
-        float[] value = new float[1];
-        backend.Download(value, y);
-        Assert.Equal(4, value[0]);
     }
 
     [Fact]
@@ -221,29 +172,6 @@ public sealed class CudaBackendTests : IDisposable
     }
 
     [Fact]
-    public void Recording_refuses_what_cannot_be_recorded_and_the_device_goes_on()
-    {
-        using CudaBackend backend = Open();
-        using DeviceBuffer buffer = backend.Allocate(8);
-        Tensor y = new(buffer, 0, ElementType.F32, [1]);
-        Action[] refused =
-        [
-            () => backend.Allocate(16),
-            () => backend.Upload(y, [1f]),
-            () => backend.Download(new float[1], y),
-            () => backend.Synchronize(),
-            () => backend.Scratch(1 << 24),
-        ];
-        foreach (Action action in refused)
-        {
-            Assert.Contains("while work was being recorded", Assert.Throws<InvalidOperationException>(() => backend.Capture(action)).Message, StringComparison.Ordinal);
-            Assert.Equal(0, backend.Recording);
-        }
-
-        AssertFills(backend);
-    }
-
-    [Fact]
     public void Scratch_memory_grows_and_keeps_the_blocks_that_recordings_use()
     {
         using CudaBackend backend = Open();
@@ -257,46 +185,6 @@ public sealed class CudaBackendTests : IDisposable
     }
 
     [Fact]
-    public void A_kernel_that_fails_is_named_by_every_later_call()
-    {
-        CudaBackend backend = Open("fail=fault:2");
-        DeviceBuffer buffer = backend.Allocate(8);
-        Tensor y = new(buffer, 0, ElementType.F32, [2]);
-        backend.Fill(y, 1);
-        DvpException first = Assert.Throws<DvpException>(() =>
-        {
-            backend.Fill(y, 2);
-            backend.Synchronize();
-        });
-        Assert.Contains("elementwise_fill", first.Message, StringComparison.Ordinal);
-        Assert.Contains("DVP_LAUNCH_BLOCKING=1", first.Message, StringComparison.Ordinal);
-        Assert.Equal(DvpExitCode.NoDevice, first.ExitCode);
-        Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Download(new float[2], y)).Message);
-        Assert.Equal(first.Message, Assert.Throws<DvpException>(() => backend.Upload(y, [1f, 2])).Message);
-        buffer.Dispose();
-        backend.Dispose(); // neither throws
-    }
-
-    [Fact]
-    public void With_blocking_launches_the_kernel_itself_is_named_and_nothing_is_recorded()
-    {
-        string host = KernelHost.FolderFor("fail=fault:4", Guid.NewGuid().ToString("N"));
-        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host) with { LaunchBlocking = true });
-        using DeviceBuffer buffer = backend.Allocate(8);
-        Tensor x = new(buffer, 0, ElementType.F32, [1]), y = new(buffer, 4, ElementType.F32, [1]);
-        using RecordedWork work = backend.Record(() =>
-        {
-            backend.Fill(x, 1);
-            backend.Add(y, x);
-        });
-        work.Run();
-        DvpException e = Assert.Throws<DvpException>(work.Run);
-        Assert.Contains("elementwise_add (cu", e.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain("DVP_LAUNCH_BLOCKING", e.Message, StringComparison.Ordinal);
-        Assert.Equal(0, backend.Counters.GraphLaunches);
-    }
-
-    [Fact]
     public void Devices_that_fill_one_cache_at_once_all_get_their_kernels()
     {
         string[] hosts = [.. Enumerable.Range(0, 3).Select(i => KernelHost.FolderFor("", $"{nameof(CudaBackendTests)}{i}"))];
@@ -305,45 +193,9 @@ public sealed class CudaBackendTests : IDisposable
             using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host));
             AssertFills(backend);
         });
-        Assert.Empty(_notes);
-        Assert.Single(Directory.GetFiles(Path.Combine(_folder, "cache"), "*.kernel"));
-        Assert.Empty(Directory.GetFiles(Path.Combine(_folder, "cache"), "*.tmp"));
-    }
-
-    [Fact]
-    public void Full_memory_says_how_much_is_left_and_what_to_do()
-    {
-        using CudaBackend backend = Open("fail=alloc:2");
-        using DeviceBuffer buffer = backend.Allocate(8);
-        DvpException e = Assert.Throws<DvpException>(() => backend.Allocate(3 << 20));
-        Assert.Contains("has no 3 MiB left", e.Message, StringComparison.Ordinal);
-        Assert.Contains("batch smaller", e.Message, StringComparison.Ordinal);
-        Assert.Equal(8, backend.Counters.BytesAllocated);
-        AssertFills(backend); // it goes on
-    }
-
-    [Theory]
-    [InlineData("compile")]
-    [InlineData("load")]
-    [InlineData("graph")]
-    [InlineData("launch")]
-    public void Any_call_that_fails_ends_in_one_error_and_leaks_nothing(string kind)
-    {
-        string host = KernelHost.FolderFor($"fail={kind}:1", Guid.NewGuid().ToString("N"));
-        long free = Free(host);
-        DvpException e = Assert.Throws<DvpException>(() =>
-        {
-            using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(host) with { CacheFolder = null });
-            using DeviceBuffer buffer = backend.Allocate(1 << 20);
-            Tensor x = new(buffer, 0, ElementType.F32, [4]), y = new(buffer, 16, ElementType.F32, [4]);
-            backend.Upload(x, [1f, 2, 3, 4]);
-            using RecordedWork work = backend.Record(() => backend.Add(y, x));
-            work.Run();
-            work.Run();
-            backend.Download(new float[4], y);
-        });
-        Assert.StartsWith("CUDA: ", e.Message, StringComparison.Ordinal);
-        Assert.Equal(free, Free(host));
+        Assert.Empty(Notes);
+        Assert.Single(Directory.GetFiles(Path.Combine(Folder, "cache"), "*.kernel"));
+        Assert.Empty(Directory.GetFiles(Path.Combine(Folder, "cache"), "*.tmp"));
     }
 
     [Fact]
@@ -378,31 +230,4 @@ public sealed class CudaBackendTests : IDisposable
         Assert.Equal(DvpExitCode.NoDevice, e.ExitCode);
         Assert.Contains("cuda:3", e.Message, StringComparison.Ordinal);
     }
-
-    private static void AssertFills(CudaBackend backend)
-    {
-        using DeviceBuffer buffer = backend.Allocate(8);
-        Tensor y = new(buffer, 0, ElementType.F32, [2]);
-        backend.Fill(y, 3);
-        float[] values = new float[2];
-        backend.Download(values, y);
-        Assert.Equal([3f, 3], values);
-    }
-
-    private static long Free(string host)
-    {
-        using CudaContext context = CudaDriver.Open(host).OpenDevice(0);
-        return context.Memory.Free;
-    }
-
-    private CudaBackend Open(string mode = "") => CudaBackend.Open(
-        0, ElementType.F32, Options(mode.Length == 0 ? KernelHost.Folder : KernelHost.FolderFor(mode, Guid.NewGuid().ToString("N"))));
-
-    private CudaOptions Options(string host) => new()
-    {
-        Driver = host,
-        Nvrtc = host,
-        CacheFolder = Path.Combine(_folder, "cache"),
-        Note = _notes.Add,
-    };
 }
