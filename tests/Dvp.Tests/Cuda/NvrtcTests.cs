@@ -70,6 +70,16 @@ public sealed class NvrtcTests : IDisposable
     }
 
     [Fact]
+    [Requires(Capability.Nvrtc | Capability.KernelHost)]
+    public void A_compiler_and_the_kernel_host_stand_each_other_in_one_process()
+    {
+        // NVRTC looks for a driver that is loaded already and asks it for more than its documented functions.
+        using CudaContext context = CudaDriver.Open(KernelHost.Folder).OpenDevice(0);
+        byte[] code = KernelCompiler.Compile(Nvrtc.Open(Search), new KernelVariant("layernorm", ElementType.F32), "sm_80").Code;
+        Assert.NotEmpty(code);
+    }
+
+    [Fact]
     [Requires(Capability.Nvrtc)]
     public void An_error_in_a_text_names_file_and_line()
     {

@@ -154,6 +154,13 @@ EXPORT CUresult cuDriverGetVersion(int* version)
     return CUDA_SUCCESS;
 }
 
+// NVIDIA's own libraries look for this door between them; NVRTC does not survive a driver without it.
+EXPORT CUresult cuGetExportTable(const void** table, const void*)
+{
+    if (table != nullptr) *table = nullptr;
+    return CUDA_ERROR_NOT_FOUND;
+}
+
 EXPORT CUresult cuGetErrorName(CUresult code, const char** name)
 {
     const ErrorText* text = error_text(code);
