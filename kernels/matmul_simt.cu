@@ -130,7 +130,7 @@ __device__ __forceinline__ void multiply(
 }
 
 // Grid (rows / tile, outputs / tile, splits), 256 threads.
-extern "C" __global__ void __launch_bounds__(256) matmul_simt_forward(
+extern "C" __global__ void __launch_bounds__(256, kPieces) matmul_simt_forward(
     real* y,                           // (rows, outputs)
     real* pre,                         // (rows, outputs) or null
     float* __restrict__ partial,       // (splits, rows, outputs); null when there is one split
@@ -148,7 +148,7 @@ extern "C" __global__ void __launch_bounds__(256) matmul_simt_forward(
 }
 
 // Grid (rows / tile, inputs / tile, splits), 256 threads. The sum runs over the outputs.
-extern "C" __global__ void __launch_bounds__(256) matmul_simt_backward_input(
+extern "C" __global__ void __launch_bounds__(256, kPieces) matmul_simt_backward_input(
     real* dx,                          // (rows, inputs)
     float* __restrict__ partial,       // (splits, rows, inputs); null when there is one split
     const real* __restrict__ dy,       // (rows, outputs)

@@ -6,6 +6,9 @@ namespace Dvp.Engine.Devices.Cuda;
 // What launchers need of their operands: checks, alignment, the parameter in the storage type, conversion of what has another type.
 public sealed partial class CudaBackend
 {
+    /// <summary>Copies of the buffers that hold trained parameters, by buffer; see <see cref="CudaWeightForm"/>.</summary>
+    internal Dictionary<DeviceBuffer, CudaMasterCopy> MasterCopies { get; } = [];
+
     /// <summary>A parameter as kernels read it: its values, or their copy in the storage type, up to date.</summary>
     internal Tensor Form(ParameterBlock parameter)
     {
@@ -21,9 +24,16 @@ public sealed partial class CudaBackend
         }
 
         CudaWeightForm whole = CudaWeightForm.OfWhole(this, root);
-        if (whole.Renews(root, Recording))
+        if (Recording != 0 && whole.Masters is { } masters)
         {
-            LaunchConvert(whole.Value, whole.Value.RowStride, root.Value);
+            if (masters.Renews(Recording))
+            {
+                ConvertVector(KernelArgument.Address(masters.Address), KernelArgument.Address(masters.Masters.Address), ElementType.F32, masters.Count);
+            }
+        }
+        else if (whole.Renews(root.Version))
+        {
+            LaunchConvert(whole.Value, root.Value);
         }
 
         return ReferenceEquals(root, parameter) ? whole.Value : CudaWeightForm.OfPart(whole, root, parameter).Value;
@@ -62,22 +72,34 @@ public sealed partial class CudaBackend
         }
 
         KernelArgument copy = space.Take(bytes);
-        LaunchConvert(copy, x.Columns, x);
+        LaunchConvert(copy, x);
         return new Converted(copy, x.Columns, x.Columns % 8 == 0 ? 1 : 0);
     }
 
-    private void LaunchConvert(KernelArgument y, int stride, Tensor x)
+    /// <summary>y = x in the storage type; y has no gaps.</summary>
+    private void LaunchConvert(KernelArgument y, Tensor x)
     {
-        string options = x.Type switch
+        if (x.IsContiguous && x.Address % (4 * x.Type.Size()) == 0)
         {
-            ElementType.F32 => "source=f32",
-            ElementType.BF16 => "source=bf16",
-            ElementType.F16 => "source=f16",
-            _ => throw new ArgumentException($"{x} is not of a type that kernels convert.", nameof(x)),
-        };
-        Kernel("convert_rows", "convert", _real, options).Launch(
-            (int)Math.Min(65536, (x.Count + 255) / 256), 256, 0, y, x, x.Rows, x.Columns, stride, x.RowStride);
+            ConvertVector(y, x, x.Type, x.Count);
+        }
+        else
+        {
+            Kernel("convert_rows", "convert", _real, Source(x.Type)).Launch(
+                DivideUp(x.Rows, 4), (64, 4), 0, y, x, x.Rows, x.Columns, x.Columns, x.RowStride);
+        }
     }
+
+    private void ConvertVector(KernelArgument y, KernelArgument x, ElementType source, long count) =>
+        Kernel("convert_vector", "convert", _real, Source(source)).Launch((int)Math.Min(65536, (count + 1023) / 1024), 256, 0, y, x, count);
+
+    private static string Source(ElementType type) => type switch
+    {
+        ElementType.F32 => "source=f32",
+        ElementType.BF16 => "source=bf16",
+        ElementType.F16 => "source=f16",
+        _ => throw new ArgumentException($"Kernels do not convert {type}.", nameof(type)),
+    };
 
     /// <summary>An operand in the storage type: where it lies, elements from row to row, 1 if both are multiples of eight elements.</summary>
     private readonly record struct Converted(KernelArgument Data, int Stride, int InEights)
