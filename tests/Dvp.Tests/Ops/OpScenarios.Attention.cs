@@ -6,7 +6,7 @@ namespace Dvp.Tests.Ops;
 internal static partial class OpScenarios
 {
     /// <summary>Sizes and options of an attention.</summary>
-    private sealed record AttentionCase(int Batch, int Queries, int Keys, int Heads, int KeyHeads, int Size)
+    internal sealed record AttentionCase(int Batch, int Queries, int Keys, int Heads, int KeyHeads, int Size)
     {
         public bool Causal { get; init; }
 
@@ -49,7 +49,7 @@ internal static partial class OpScenarios
         yield return new("attention, some gradients only", AttentionWithSomeGradients, 2);
     }
 
-    private static void Attention(OpBench b, AttentionCase c)
+    internal static void Attention(OpBench b, AttentionCase c)
     {
         (Tensor q, Tensor k, Tensor v) = Operands(c, (name, shape) => b.Input(name, shape, spread: 2));
         (Tensor dq, Tensor dk, Tensor dv) = Operands(c, (_, shape) => b.Output(shape));
@@ -146,11 +146,12 @@ internal static partial class OpScenarios
         yield return new("prompt attention, frozen", b => PromptAttention(b, 2, 1, 19, 24, 32, 4, 0.1f, null, false), 2);
     }
 
-    private static void PromptAttention(
-        OpBench b, int batch, int prompts, int tokens, int visual, int channels, int heads, float rate, ElementType? type, bool trains)
+    internal static void PromptAttention(
+        OpBench b, int batch, int prompts, int tokens, int visual, int channels, int heads, float rate, ElementType? type, bool trains,
+        double spread = 2)
     {
-        Tensor x = b.Input("x", [batch, tokens, visual], type: type, spread: 2);
-        Tensor q = b.Input("q", [batch, prompts, channels], spread: 2);
+        Tensor x = b.Input("x", [batch, tokens, visual], type: type, spread: spread);
+        Tensor q = b.Input("q", [batch, prompts, channels], spread: spread);
         (ParameterBlock key, ParameterBlock value, ParameterBlock valueBias) = (
             b.Parameter("key", [channels, visual], trains), b.Parameter("value", [channels, visual], trains),
             b.Parameter("value bias", [channels], trains));
