@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Dvp.Cuda;
+using Dvp.Engine.Devices.Cuda;
+using Dvp.Settings;
 
 namespace Dvp.Tests;
 
@@ -72,10 +75,25 @@ public static unsafe class Machine
         return status != 0 ? $"cuDeviceGetCount gave error {status}" : devices == 0 ? "the driver reports no device" : null;
     }
 
-    private static string? ProbeNvrtc() =>
-        Load("DVP_NVRTC", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll") is null
-            ? "no NVRTC library"
-            : null;
+    // The library must make machine code for a GPU: a stand-in that makes something else (the kernel host's) compiles nothing that the gate
+    // could judge.
+    private static string? ProbeNvrtc()
+    {
+        try
+        {
+            CudaOptions options = DvpEnvironment.CudaOptions();
+            NvrtcResult empty = Nvrtc.Open(new NvrtcSearch(options.Nvrtc, options.NvrtcFolders, Driver: null))
+                .Compile("extern \"C\" __global__ void nothing() {}", "nothing.cu", [], ["-arch=sm_80"]);
+            const int Cuda = 190; // the machine in the header of an ELF file
+            return empty.Code is [0x7f, (byte)'E', (byte)'L', (byte)'F', ..] && BitConverter.ToUInt16(empty.Code, 18) == Cuda
+                ? null
+                : "the NVRTC library makes no code for a GPU";
+        }
+        catch (CudaException e)
+        {
+            return e.Message;
+        }
+    }
 
     private static string? ProbeKernelHost()
     {
