@@ -23,6 +23,9 @@ internal sealed class DeviceOptions
         _threads = command.With(CommonOptions.Threads());
     }
 
+    /// <summary>CPU threads asked for; 0 for all that the process may use.</summary>
+    public int Threads(ParseResult parse) => parse.GetValue(_threads);
+
     /// <summary>Opens the device; where it was chosen by auto, a note says which one it is.</summary>
     public Backend Open(ParseResult parse, CommandOutput output)
     {

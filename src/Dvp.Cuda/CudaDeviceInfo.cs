@@ -30,6 +30,9 @@ public sealed record CudaDeviceInfo(int Index, string Name, int Major, int Minor
     /// <summary>Size of the L2 cache, in bytes.</summary>
     public int CacheBytes { get; init; }
 
+    /// <summary>The highest clock of the multiprocessors; 0 where the driver runs kernels on something that has no clock of its own.</summary>
+    public int ClockKilohertz { get; init; }
+
     /// <summary>
     /// The target to compile for: sm_80, sm_89. From Hopper on the variant with the instructions of that generation (sm_90a, sm_100a)
     /// where there is one that its kernels use.

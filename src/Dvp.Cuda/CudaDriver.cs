@@ -60,6 +60,7 @@ public sealed unsafe class CudaDriver
             SharedBytesPerBlock = Attribute(97, device),
             SharedBytesPerMultiprocessor = Attribute(81, device),
             CacheBytes = Attribute(38, device),
+            ClockKilohertz = Attribute(13, device),
         };
     }
 

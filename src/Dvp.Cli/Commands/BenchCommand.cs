@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Dvp.Engine;
+using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cuda;
 using Dvp.Models.Bert;
 using Dvp.Models.Clip;
 using Dvp.Profiling;
@@ -18,10 +20,17 @@ internal static class BenchCommand
             host, "bench", "Measures matrix products against the machine's multiply-add peak, operators, and whole models.",
             "dvp bench",
             "dvp bench --only products --threads 1",
+            "dvp bench --only ops --device cuda",
+            "dvp bench --only ops --list --json",
             "dvp bench --model samples/easy-vqa/language-model --vision-model samples/easy-vqa/vision-model --labels 13 --only models",
             "dvp bench --json > before.json",
             "dvp bench --compare before.json");
-        Option<string> only = command.With(CommonOptions.OneOf("--only", "What is measured:", "all", "all", "products", "models"));
+        Option<string> only = command.With(CommonOptions.OneOf(
+            "--only", "What is measured (all: products and models; on a GPU products are among the ops):", "all", "all", "products", "models", "ops"));
+        Option<bool> list = command.With(CommonOptions.Switch(
+            "--list", "With --only ops: lists operators, shapes, FLOPs and bytes for 16-bit storage, and measures nothing. Default: measures."));
+        Option<string?> filter = command.With(CommonOptions.Text(
+            "--filter", "With --only ops: only operators whose name contains this. Default: all.", "text"));
         Option<string?> model = command.With(CommonOptions.Text(
             "--model", "Language model whose sizes the models have; weights are random. Default: BERT-base.", "folder"));
         Option<string?> vision = command.With(CommonOptions.Text(
@@ -31,20 +40,33 @@ internal static class BenchCommand
         Option<int> layer = command.With(CommonOptions.Integer("--layer", "Insertion layer K.", 0, 1000, 0));
         Option<int> labels = command.With(CommonOptions.Integer("--labels", "Answers, where no --dvp says.", 1, 1_000_000, 3129));
         Option<int> batch = command.With(CommonOptions.Integer(
-            "--batch", "Batch of the training step and of the second forward pass.", 1, 4096, 16));
+            "--batch", "Batch of the training step and of the second forward pass; of ops where given, else 64 and 256.", 1, 4096, 16));
         Option<double> seconds = command.With(CommonOptions.Number("--seconds", "Seconds that each row is measured for.", 0.01, 60, 0.5));
         Option<string?> compare = command.With(CommonOptions.Text(
             "--compare", "An earlier result of bench --json to judge by; a slower row gives exit code 1. Default: none.", "file"));
-        Option<int> threads = command.With(CommonOptions.Threads());
+        DeviceOptions device = new(command);
         return command.Runs((parse, output) =>
         {
             BenchComparison? earlier = parse.GetValue(compare) is { } file ? BenchComparison.Load(file) : null;
             BertConfig bert = parse.GetValue(model) is { } folder ? BertConfig.Load(folder) : FlopsComparison.BertBase;
             ClipVisionConfig clip = parse.GetValue(vision) is { } tower ? ClipVisionConfig.Load(tower) : FlopsComparison.ClipBase;
             string what = parse.GetValue(only)!;
-            BenchReport report = Bench.Run(new BenchOptions
+            if (what == "ops")
             {
-                Threads = parse.GetValue(threads),
+                return BenchOps.Run(output, () => device.Open(parse, output), parse.GetValue(list), new OperatorBenchOptions
+                {
+                    Threads = device.Threads(parse),
+                    Batches = parse.GetResult(batch) is { Implicit: false } ? [parse.GetValue(batch)] : [64, 256],
+                    Seconds = parse.GetValue(seconds),
+                    Filter = parse.GetValue(filter),
+                    OnRow = name => output.Progress($"measuring {name}"),
+                });
+            }
+
+            using Backend backend = device.Open(parse, output);
+            BenchOptions options = new()
+            {
+                Threads = device.Threads(parse),
                 Products = what != "models",
                 Models = what != "products",
                 Bert = bert,
@@ -55,7 +77,8 @@ internal static class BenchCommand
                 TrainingBatch = parse.GetValue(batch),
                 Seconds = parse.GetValue(seconds),
                 OnRow = name => output.Progress($"measuring {name}"),
-            });
+            };
+            BenchReport report = backend is CudaBackend gpu ? Bench.Run(options, gpu) : Bench.Run(options);
             IReadOnlyList<BenchChange> changes = earlier?.Compare(report) ?? [];
             Print(output, report, changes);
             output.Result(json => Write(json, report, changes));
@@ -68,7 +91,7 @@ internal static class BenchCommand
         output.Line($"{report.Device}, compiled {(report.Native ? "ahead of time" : "at run time")}");
         foreach ((int threads, double rate) in report.Peaks)
         {
-            output.Line(string.Create(CultureInfo.InvariantCulture, $"multiply-add peak, {threads} thread(s): {rate:0.0} GFLOP/s"));
+            output.Line(string.Create(CultureInfo.InvariantCulture, $"multiply-add peak, {(threads == 0 ? "the GPU" : $"{threads} thread(s)")}: {rate:0.0} GFLOP/s"));
         }
 
         foreach (IGrouping<string, BenchRow> section in report.Rows.GroupBy(r => r.Section))

@@ -80,6 +80,7 @@ public sealed partial class Bench
     private sealed class RandomModel : IDisposable
     {
         private const int Examples = 256;
+        private readonly Backend _backend;
         private readonly BenchOptions _options;
         private readonly DvpConfig _config;
         private readonly ParameterSet _parameters;
@@ -91,7 +92,7 @@ public sealed partial class Bench
 
         public RandomModel(Backend backend, BenchOptions options, DvpConfig config, ParameterGroups? groups)
         {
-            (_options, _config, _groups) = (options, config, groups);
+            (_backend, _options, _config, _groups) = (backend, options, config, groups);
             _parameters = new ParameterSet(backend);
             ParameterBuilder builder = new(_parameters, new RandomValues(), name => groups?.Trains(name) ?? false);
             _model = new DvpBert(config, options.Bert, builder, new InitialValues(Seed: 1));
@@ -104,7 +105,11 @@ public sealed partial class Bench
         {
             Predictor predictor = new(_model, _graphs, batch);
             TrainingSet some = _set.Subset([.. Enumerable.Range(0, batch).Select(i => i % Examples)]);
-            return () => predictor.Logits(some, _options.Layer);
+            return () =>
+            {
+                predictor.Logits(some, _options.Layer);
+                _backend.Synchronize();
+            };
         }
 
         /// <summary>One optimiser step after the other.</summary>
@@ -113,7 +118,11 @@ public sealed partial class Bench
             TrainerSettings settings = new() { Steps = 1 << 20, Batch = _options.TrainingBatch, LearningRate = 1e-6, Warmup = 0 };
             StepRunner runner = _runner = new StepRunner(_model, _parameters, _set, settings, _groups!);
             int step = 0;
-            return () => runner.Step(step++, _options.Layer);
+            return () =>
+            {
+                runner.Step(step++, _options.Layer);
+                _backend.Synchronize();
+            };
         }
 
         public void Dispose()

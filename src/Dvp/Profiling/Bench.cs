@@ -3,6 +3,7 @@ using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.Devices.Cuda;
 using Dvp.Models.Bert;
 using Dvp.Prompting;
 
@@ -69,7 +70,7 @@ public sealed record BenchPass(string Name, IReadOnlyList<OperatorTime> Operator
 /// <summary>What a benchmark measured.</summary>
 /// <param name="Device">The device.</param>
 /// <param name="Native">Whether this program was compiled ahead of time.</param>
-/// <param name="Peaks">Threads and GFLOP/s of a multiply-add loop on registers, the roof of all products.</param>
+/// <param name="Peaks">Threads (0 for a GPU) and GFLOP/s of a multiply-add loop on registers, the roof of all products.</param>
 /// <param name="Rows">The rows.</param>
 /// <param name="Passes">Operators of whole models.</param>
 public sealed record BenchReport(
@@ -84,18 +85,21 @@ public sealed partial class Bench
 {
     private const int LeastRuns = 5;
     private const int MostRuns = 2000;
+    private const int OnGpu = 0; // threads, where a GPU does the work
     private readonly BenchOptions _options;
     private readonly List<(BenchRow Row, int Threads)> _rows = []; // the share of the peak follows when all peaks are known
     private readonly List<BenchPass> _passes = [];
     private readonly SortedDictionary<int, double> _peaks = [];
 
-    private Bench(BenchOptions options) => _options = options;
+    private readonly CudaBackend? _gpu;
 
-    /// <summary>Measures.</summary>
+    private Bench(BenchOptions options, CudaBackend? gpu) => (_options, _gpu) = (options, gpu);
+
+    /// <summary>Measures the processor.</summary>
     /// <exception cref="DvpException">A size is out of range.</exception>
     public static BenchReport Run(BenchOptions options)
     {
-        Bench bench = new(options);
+        Bench bench = new(options, gpu: null);
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         foreach (int count in new[] { 1, threads }.Distinct())
         {
@@ -122,6 +126,20 @@ public sealed partial class Bench
         return bench.Report(backend);
     }
 
+    /// <summary>Measures whole models on a GPU, copies from and to the host included; its products are among the operators of <see cref="OperatorBench"/>.</summary>
+    /// <exception cref="DvpException">A size is out of range, or the device has no clock.</exception>
+    public static BenchReport Run(BenchOptions options, CudaBackend gpu)
+    {
+        Bench bench = new(options, gpu);
+        bench.MeasurePeak(OnGpu);
+        if (options.Models)
+        {
+            bench.MeasureModels(gpu, OnGpu);
+        }
+
+        return bench.Report(gpu);
+    }
+
     private BenchReport Report(Backend backend) => new(
         backend.Name,
         !System.Runtime.CompilerServices.RuntimeFeature.IsDynamicCodeCompiled,
@@ -133,7 +151,7 @@ public sealed partial class Bench
     /// The peak is measured again between groups of rows and the best one counts: another process may have had the processor.
     /// </summary>
     private void MeasurePeak(int threads) =>
-        _peaks[threads] = Math.Max(_peaks.GetValueOrDefault(threads), FmaPeak.Measure(threads));
+        _peaks[threads] = Math.Max(_peaks.GetValueOrDefault(threads), _gpu is { } gpu ? gpu.MultiplyRate() / 1e9 : FmaPeak.Measure(threads));
 
     /// <summary>Runs something until its time is over, and notes median and 95 % quantile.</summary>
     private void Measure(string section, string name, int threads, double? flops, Action run)

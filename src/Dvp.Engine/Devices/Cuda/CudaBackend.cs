@@ -113,6 +113,7 @@ public sealed partial class CudaBackend : Backend
     {
         if (disposing)
         {
+            DisposeTiming();
             DisposeOptimizer();
             DisposeRelativeBuckets();
             DisposeMemory();

@@ -58,6 +58,7 @@ internal static class KernelCatalog
         ("relative_bias", s_reals, [""]),
         ("rmsnorm", s_reals, [""]),
         ("rmsnorm", s_halves, ["stream=f32"]),
+        ("roofline", s_reals, [""]),
         ("rotary", s_reals, [""]),
         ("sample", s_reals, [""]),
         ("softmax_cross_entropy", s_reals, [""]),
