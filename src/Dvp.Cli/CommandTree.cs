@@ -34,6 +34,7 @@ internal static class CommandTree
         root.Add(PreprocessCommand.Create(host));
         root.Add(FlopsCommand.Create(host));
         root.Add(BenchCommand.Create(host));
+        root.Add(KernelsCommand.Create(host));
         root.Add(InspectCommand.Create(host));
         root.Add(DoctorCommand.Create(host));
         root.Add(CompletionCommand.Create(host));

@@ -110,6 +110,19 @@ public static class DvpEnvironment
         Note = note,
     };
 
+    /// <summary>A program of the CUDA toolkit: on the PATH, beside NVRTC, or in CUDA_PATH/bin; null where it is in none of them.</summary>
+    /// <param name="name">Its name, without extension.</param>
+    public static string? FindCudaProgram(string name)
+    {
+        string file = OperatingSystem.IsWindows() ? name + ".exe" : name;
+        string? beside = Nvrtc is not { } nvrtc || Directory.Exists(nvrtc) ? Nvrtc : Path.GetDirectoryName(Path.GetFullPath(nvrtc));
+        string? toolkit = Read("CUDA_PATH") is { } root ? Path.Combine(root, "bin") : null;
+        return (Read("PATH") ?? "").Split(Path.PathSeparator).Append(beside).Append(toolkit)
+            .Where(folder => !string.IsNullOrEmpty(folder))
+            .Select(folder => Path.Combine(folder!, file))
+            .FirstOrDefault(File.Exists);
+    }
+
     /// <summary>The table of the README.</summary>
     public static string ToMarkdown()
     {

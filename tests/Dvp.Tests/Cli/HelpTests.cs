@@ -64,7 +64,7 @@ public sealed class HelpTests
         ToolRun help = Tool.Run("--help");
         Assert.Equal(0, help.Code);
         Assert.Contains("dvp [command]", help.Out);
-        const string Names = "quickstart search train eval predict features forward diff tokenize preprocess flops bench inspect doctor";
+        const string Names = "quickstart search train eval predict features forward diff tokenize preprocess flops bench kernels inspect doctor";
         foreach (string name in Names.Split(' ').Append("completion"))
         {
             Assert.Contains($"\n  {name}", help.Out);

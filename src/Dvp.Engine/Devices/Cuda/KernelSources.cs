@@ -1,9 +1,10 @@
 using System.Collections.Frozen;
+using System.Text.RegularExpressions;
 
 namespace Dvp.Engine.Devices.Cuda;
 
 /// <summary>The text of <c>kernels/</c> as it is embedded in this library.</summary>
-internal static class KernelSources
+internal static partial class KernelSources
 {
     private const string Root = "kernels/";
     private static readonly FrozenDictionary<string, string> s_texts = ReadAll();
@@ -17,6 +18,29 @@ internal static class KernelSources
 
     /// <summary>The text of a path below kernels/: <c>layernorm.cu</c>, <c>common/prelude.cuh</c>.</summary>
     public static string Text(string path) => s_texts[path];
+
+    /// <summary>The text of a .cu file and of every header that it includes, directly or through another.</summary>
+    /// <param name="file">Name of the file, without extension.</param>
+    public static IReadOnlyList<string> TextsOf(string file)
+    {
+        SortedSet<string> seen = new(StringComparer.Ordinal);
+        Include($"{file}.cu");
+        return [.. seen.Select(Text)];
+
+        void Include(string path)
+        {
+            if (seen.Add(path))
+            {
+                foreach (Match include in Includes().Matches(Text(path)))
+                {
+                    Include(include.Groups[1].Value);
+                }
+            }
+        }
+    }
+
+    [GeneratedRegex(@"^\s*#\s*include\s+""([^""]+)""", RegexOptions.Multiline)]
+    private static partial Regex Includes();
 
     private static FrozenDictionary<string, string> ReadAll()
     {

@@ -1,0 +1,52 @@
+using System.Diagnostics;
+using Dvp.Engine;
+using Dvp.Settings;
+
+namespace Dvp.Profiling;
+
+/// <summary>Machine code as text, by CUDA's nvdisasm where it is found.</summary>
+public static class Disassembler
+{
+    /// <summary>The program's name.</summary>
+    public const string Program = "nvdisasm";
+
+    /// <summary>The instructions of one function.</summary>
+    /// <param name="cubin">Compiled code.</param>
+    /// <param name="entry">The function.</param>
+    /// <exception cref="DvpException">nvdisasm is not found, fails, or knows no such function.</exception>
+    public static string Disassemble(byte[] cubin, string entry)
+    {
+        string program = DvpEnvironment.FindCudaProgram(Program) ?? throw new DvpException(
+            $"{Program} was not found on the PATH, beside NVRTC or in CUDA_PATH/bin; it comes with the CUDA toolkit. Leave --sass out, or install it.");
+        string file = Path.Combine(Path.GetTempPath(), $"dvp-{Guid.NewGuid():N}.cubin");
+        try
+        {
+            File.WriteAllBytes(file, cubin);
+            using Process process = Process.Start(new ProcessStartInfo(program, ["-c", file]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            string text = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            return process.ExitCode == 0
+                ? Function(text, entry) ?? throw new DvpException($"{program} shows no function {entry}.")
+                : throw new DvpException($"{program} failed: {errors.GetAwaiter().GetResult().Trim()}");
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    /// <summary>The part of a listing that belongs to one function; null where it has none.</summary>
+    internal static string? Function(string listing, string entry)
+    {
+        string[] lines = listing.Split('\n');
+        int start = Array.FindIndex(lines, l => l.StartsWith("//---", StringComparison.Ordinal) && l.Contains($" .text.{entry} ", StringComparison.Ordinal));
+        if (start < 0)
+        {
+            return null;
+        }
+
+        int end = Array.FindIndex(lines, start + 1, l => l.StartsWith("//---", StringComparison.Ordinal));
+        return string.Join('\n', lines[(start + 1)..(end < 0 ? lines.Length : end)]).TrimEnd();
+    }
+}
