@@ -15,7 +15,7 @@ public sealed record NvrtcSearch(string? Path, IReadOnlyList<string> Folders, Cu
     private const int NewestKnown = 14;
 
     /// <summary>The file names of every version that fits, best first.</summary>
-    public IReadOnlyList<string> Names { get; } = NamesFor(Driver?.Major ?? NewestKnown);
+    public IReadOnlyList<string> Names => NamesFor(Driver?.Major ?? NewestKnown);
 
     /// <summary>What is tried, best first: names for the loader, then files.</summary>
     public IReadOnlyList<string> Candidates => LibraryFiles.Candidates(Path, Names, Folders);

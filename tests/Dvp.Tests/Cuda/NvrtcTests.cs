@@ -20,7 +20,7 @@ public sealed class NvrtcTests : IDisposable
     {
         NvrtcSearch old = new(null, [], new CudaVersion(12, 4));
         Assert.DoesNotContain(old.Names, n => n.Contains("13", StringComparison.Ordinal));
-        Assert.Equal(new NvrtcSearch(null, [], new CudaVersion(13, 0)).Names[1], old.Names[0]);
+        Assert.Equal((old with { Driver = new CudaVersion(13, 0) }).Names[1], old.Names[0]);
         Assert.True(new CudaVersion(12, 9) < new CudaVersion(13, 0));
         Assert.True(new CudaVersion(12, 9) > new CudaVersion(12, 8));
         Assert.Equal(new CudaVersion(12, 4), CudaVersion.FromNumber(12040));

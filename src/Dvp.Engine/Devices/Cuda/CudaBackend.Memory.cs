@@ -270,6 +270,15 @@ public sealed unsafe partial class CudaBackend
 
     private void DisposeMemory()
     {
+        try
+        {
+            _stream.Synchronize(); // pinned memory may go only after the copies that use it
+        }
+        catch (CudaException)
+        {
+            // The error that lost the device has been thrown where it came up; a lost device copies nothing any more.
+        }
+
         foreach (CudaBuffer block in _scratchBlocks)
         {
             block.Dispose();
