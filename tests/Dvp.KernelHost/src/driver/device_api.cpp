@@ -241,6 +241,7 @@ EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
         if (--context.references == 0)
         {
             drain_all();
+            release_everything();
             context.error = CUDA_SUCCESS;
         }
         return CUDA_SUCCESS;

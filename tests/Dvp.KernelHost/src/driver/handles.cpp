@@ -2,6 +2,8 @@
 
 #include "handles.h"
 
+#include "device_memory.h"
+
 namespace host
 {
 namespace
@@ -42,6 +44,17 @@ bool remove_module(void* handle)
     if (module == nullptr) return false;
     for (const auto& [name, function] : module->functions) functions().erase(function.get());
     return modules().remove(handle);
+}
+
+void release_everything()
+{
+    graph_execs().clear();
+    graphs().clear();
+    events().clear();
+    streams().clear();
+    functions().clear();
+    modules().clear();
+    while (!DeviceMemory::one().allocations().empty()) DeviceMemory::one().release(DeviceMemory::one().allocations().begin()->first);
 }
 
 std::shared_ptr<Module> module_of(const void* function)

@@ -26,6 +26,7 @@ public:
         return found == _all.end() ? nullptr : found->second;
     }
     bool remove(void* handle) { return _all.erase(handle) != 0; }
+    void clear() { _all.clear(); }
     const std::unordered_map<void*, std::shared_ptr<T>>& all() const { return _all; }
 
 private:
@@ -55,6 +56,9 @@ Handles<GraphExec>& graph_execs();
 // Modules know their functions; these are all that are loaded.
 void* add_module(const std::shared_ptr<Module>& module);
 bool remove_module(void* handle);
+
+// What a context takes with it when it goes.
+void release_everything();
 
 // The module of a function's handle; null when there is no such function.
 std::shared_ptr<Module> module_of(const void* function);

@@ -19,7 +19,7 @@ thread_local bool t_running_fibers = false;
 void handle(int signal, siginfo_t* info, void* context)
 {
     void* stack = nullptr;
-    if (t_running_fibers && Team::one().machine_fault(info->si_addr, &stack))
+    if (t_running_fibers && Team::one().machine_fault(signal, info->si_addr, &stack))
     {
         // The scheduler waits in host_switch; the handler returns there instead of to the fiber.
         auto* machine = &static_cast<ucontext_t*>(context)->uc_mcontext;

@@ -4,6 +4,7 @@
 #include "team.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -281,12 +282,13 @@ void Team::fail(const std::string& what, const void* site)
     __builtin_unreachable();
 }
 
-bool Team::machine_fault(const void* address, void** stack)
+bool Team::machine_fault(int signal, const void* address, void** stack)
 {
     if (_current == nullptr) return false;
     auto at = reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(_memory + kStacksAt);
     char text[96];
-    std::snprintf(text, sizeof text, at < kThreads * kStackStep ? "the stack of a thread is used up (64 KiB), near %p" : "an access to address %p faults", address);
+    if (signal == SIGFPE) std::snprintf(text, sizeof text, "an integer is divided by zero");
+    else std::snprintf(text, sizeof text, at < kThreads * kStackStep ? "the stack of a thread is used up (64 KiB), near %p" : "an access to address %p faults", address);
     _failure = text;
     _failed = true;
     *stack = _scheduler;

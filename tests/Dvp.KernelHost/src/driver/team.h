@@ -56,7 +56,7 @@ public:
     [[noreturn]] void leave();
 
     // Where a fault of the machine happened; the handler of signals calls it. True when it was a fiber's: the caller then resumes *stack.
-    bool machine_fault(const void* address, void** stack);
+    bool machine_fault(int signal, const void* address, void** stack);
 
     const Fiber* current() const { return _current; }
     unsigned warp_epoch(unsigned warp) const { return _warps[warp].epoch; }
