@@ -105,6 +105,32 @@ std::string dynamic_shared(const std::vector<Token>& t, size_t& i)
     i = last;
     return type + "* const " + name + " = kernel_host::dynamic_shared<" + type + ">();";
 }
+
+// The declarations that stand for __shared__ T a[2], b[3]; at token i; sets i to its last token. Empty when there is one name only.
+std::string shared_one_by_one(const std::string& s, const std::vector<Token>& t, size_t& i)
+{
+    size_t name = i + 1;
+    while (name + 1 < t.size() && t[name + 1].text != "[" && t[name + 1].text != "," && t[name + 1].text != ";") name++;
+    std::string prefix = span(s, t, i, name), result;
+    int depth = 0;
+    size_t first = name;
+    for (size_t k = name; k < t.size(); k++)
+    {
+        const std::string& text = t[k].text;
+        if (text == "[" || text == "(" || text == "{") depth++;
+        if (text == "]" || text == ")" || text == "}") depth--;
+        if (depth != 0 || (text != "," && text != ";")) continue;
+        result += prefix + " " + span(s, t, first, k) + ";";
+        if (text == ";")
+        {
+            if (first == name) return {};
+            i = k;
+            return result;
+        }
+        first = k + 1;
+    }
+    return {};
+}
 }
 
 std::string rewrite(const std::string& s)
@@ -128,6 +154,15 @@ std::string rewrite(const std::string& s)
             size_t begin = i;
             result += s.substr(copied, t[begin].begin - copied) + dynamic_shared(t, i);
             copied = t[i].end;
+        }
+        else if (t[i].text == "__shared__")
+        {
+            size_t begin = i;
+            if (std::string declarations = shared_one_by_one(s, t, i); !declarations.empty())
+            {
+                result += s.substr(copied, t[begin].begin - copied) + declarations;
+                copied = t[i].end;
+            }
         }
     }
     if (entries.empty()) throw std::runtime_error("kernel host: the text holds no __global__ function\n");

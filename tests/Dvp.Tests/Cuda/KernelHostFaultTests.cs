@@ -15,6 +15,8 @@ public sealed class KernelHostFaultTests
         {
             __shared__ float tile[64];
             int i = threadIdx.x;
+            tile[i] = 0;
+            __syncthreads();
             tile[i] = x[blockIdx.x * 64 + i];
             BARRIER
             y[blockIdx.x * 64 + i] = tile[63 - i];
@@ -74,6 +76,8 @@ public sealed class KernelHostFaultTests
             extern "C" __global__ void neighbour(float* y, const float* x)
             {
                 __shared__ float tile[32];
+                tile[threadIdx.x] = 0;
+                __syncwarp();
                 tile[threadIdx.x] = x[threadIdx.x];
                 BARRIER
                 y[threadIdx.x] = tile[threadIdx.x ^ 1];

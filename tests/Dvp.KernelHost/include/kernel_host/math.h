@@ -31,6 +31,14 @@ extern "C" double ldexp(double, int) noexcept;
 extern "C" void sincosf(float, float*, float*) noexcept;
 extern "C" long lrintf(float) noexcept;
 
+// Of pi times v, for any v: the remainder is exact, and the product is rounded in double.
+static inline double sinpi(double v) { return sin(3.14159265358979323846 * remainder(v, 2.0)); }
+static inline double cospi(double v) { return cos(3.14159265358979323846 * remainder(v, 2.0)); }
+static inline float sinpif(float v) { return (float)sinpi(v); }
+static inline float cospif(float v) { return (float)cospi(v); }
+static inline void sincospif(float v, float* s, float* c) { *s = sinpif(v), *c = cospif(v); }
+static inline float exp10f(float v) { return powf(10.0f, v); }
+
 static inline float rsqrtf(float v) { return 1.0f / sqrtf(v); }
 static inline double rsqrt(double v) { return 1.0 / sqrt(v); }
 static inline float rsqrt(float v) { return rsqrtf(v); }

@@ -3,6 +3,7 @@
 #include "shadow.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "device_memory.h"
 #include "mode.h"

@@ -2,6 +2,9 @@
 
 #include "shadow_pages.h"
 
+#include <cstdlib>
+#include <new>
+
 namespace host
 {
 namespace
@@ -50,10 +53,22 @@ Cell* ShadowPage::cells(size_t offset, size_t bytes, size_t& count)
     return _cells.get() + (offset >> _shift);
 }
 
+ShadowPages::ShadowPages(uint64_t base, size_t bytes)
+    : _base(base), _bytes(bytes), _pages(static_cast<ShadowPage**>(std::calloc((bytes + Bits::kBytes - 1) / Bits::kBytes, sizeof(ShadowPage*))))
+{
+    if (_pages == nullptr) throw std::bad_alloc();
+}
+
+ShadowPages::~ShadowPages()
+{
+    for (size_t i = 0; i * Bits::kBytes < _bytes; i++) delete _pages[i];
+    std::free(_pages);
+}
+
 ShadowPage& ShadowPages::page(uint64_t address)
 {
-    std::unique_ptr<ShadowPage>& page = _pages[(address - _base) / Bits::kBytes];
-    if (page == nullptr) page = std::make_unique<ShadowPage>();
+    ShadowPage*& page = _pages[(address - _base) / Bits::kBytes];
+    if (page == nullptr) page = new ShadowPage;
     return *page;
 }
 

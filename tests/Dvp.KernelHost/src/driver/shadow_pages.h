@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 namespace host
 {
@@ -45,11 +44,14 @@ private:
 class ShadowPages
 {
 public:
-    ShadowPages(uint64_t base, size_t bytes) : _base(base), _bytes(bytes), _pages((bytes + Bits::kBytes - 1) / Bits::kBytes) {}
+    ShadowPages(uint64_t base, size_t bytes);
+    ~ShadowPages();
+    ShadowPages(const ShadowPages&) = delete;
+    ShadowPages& operator=(const ShadowPages&) = delete;
 
     bool covers(uint64_t address) const { return address - _base < _bytes; }
     // The page of an address; null where nothing was ever allocated.
-    ShadowPage* find(uint64_t address) const { return _pages[(address - _base) / Bits::kBytes].get(); }
+    ShadowPage* find(uint64_t address) const { return _pages[(address - _base) / Bits::kBytes]; }
     ShadowPage& page(uint64_t address);
     static size_t offset_in_page(uint64_t address, uint64_t base) { return (address - base) % Bits::kBytes; }
     uint64_t base() const { return _base; }
@@ -75,6 +77,6 @@ public:
 private:
     uint64_t _base;
     size_t _bytes;
-    std::vector<std::unique_ptr<ShadowPage>> _pages;
+    ShadowPage** _pages; // zeros from the system: a table of 64 GiB costs what is used of it
 };
 }
