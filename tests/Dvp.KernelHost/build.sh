@@ -18,30 +18,31 @@ if [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
     exit 0
 fi
 
-# An object is kept while it is newer than its source and than every header.
+# Three translation units: the sources share their headers, which cost more than they do. An object is kept while it is newer than all.
 work="$out/objects"
 mkdir -p "$work"
-newest_header="$(ls -t "$here"/build.sh "$here"/src/*.h "$here"/src/*/*.h "$here"/include/*/abi.h | head -n 1)"
+newest="$(ls -t "$here"/build.sh "$here"/src/*.h "$here"/src/*/*.h "$here"/include/*/abi.h | head -n 1)"
 flags=(-std=c++17 -O2 -fPIC -fvisibility=hidden -Wall -Wextra -Werror -pthread -I "$here/src" -I "$here/include")
-shared=(mode files rewrite image compile)
-
-pids=()
-for source in "$here"/src/*.cpp "$here"/src/driver/*.cpp; do
-    object="$work/$(basename "$source" .cpp).o"
-    if [ "$object" -nt "$source" ] && [ "$object" -nt "$newest_header" ]; then continue; fi
-    "$compiler" "${flags[@]}" -c "$source" -o "$object" &
-    pids+=($!)
-    if [ ${#pids[@]} -ge 2 ]; then wait "${pids[0]}"; pids=("${pids[@]:1}"); fi
-done
-for pid in "${pids[@]}"; do wait "$pid"; done
-
-common=()
-for name in "${shared[@]}"; do common+=("$work/$name.o"); done
-driver=()
-for source in "$here"/src/driver/*.cpp; do driver+=("$work/$(basename "$source" .cpp).o"); done
+unit() # name, sources
+{
+    local name="$1" source object="$work/$1.o"
+    shift
+    for source in "$@" "$newest"; do
+        if [ ! "$object" -nt "$source" ]; then
+            printf '#include "%s"\n' "$@" > "$work/$name.cpp"
+            "$compiler" "${flags[@]}" -c "$work/$name.cpp" -o "$object"
+            return
+        fi
+    done
+}
+unit driver "$here"/src/driver/*.cpp &
+driver=$!
+unit common "$here"/src/{mode,files,rewrite,image,compile}.cpp
+unit nvrtc "$here"/src/nvrtc.cpp
+wait "$driver"
 link() { "$compiler" -shared -pthread -Wl,--no-undefined -Wl,-soname,"$1" -o "$work/$1" "${@:2}" -ldl; }
-link libnvrtc.so.13 "$work/nvrtc.o" "${common[@]}"
-link libcuda.so.1 "${driver[@]}" "${common[@]}"
+link libnvrtc.so.13 "$work/nvrtc.o" "$work/common.o"
+link libcuda.so.1 "$work/driver.o" "$work/common.o"
 
 rm -rf "$out/include" "$out/stamp"
 cp -r "$here/include" "$out/include"

@@ -45,7 +45,7 @@ std::string environment(const char* name)
     std::exit(2);
 }
 
-Mode read()
+Mode read_mode()
 {
     Mode mode;
     std::string text = environment("DVP_HOST_MODE");
@@ -81,7 +81,7 @@ std::string Mode::parse(const std::string& text)
 
 Mode& mode()
 {
-    static Mode mode = read();
+    static Mode mode = read_mode();
     return mode;
 }
 

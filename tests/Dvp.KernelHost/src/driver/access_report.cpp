@@ -15,8 +15,8 @@ namespace
 {
 using kernel_host::Access;
 
-uint64_t s_dynamic = 0;
-size_t s_dynamic_bytes = 0;
+uint64_t s_named = 0;
+size_t s_named_bytes = 0;
 
 std::string number(uint64_t v) { return std::to_string(v); }
 
@@ -61,7 +61,7 @@ std::string device_cell(uint64_t address)
 std::string cell(uint64_t address)
 {
     if (DeviceMemory::one().in_range(address)) return device_cell(address);
-    if (address - s_dynamic < s_dynamic_bytes + 4096) return beside("dynamic shared memory", s_dynamic, s_dynamic_bytes, address);
+    if (address - s_named < s_named_bytes + 4096) return beside("dynamic shared memory", s_named, s_named_bytes, address);
     const Module& module = *Team::one().function()->module;
     const Symbol* best = nullptr;
     for (const Symbol& symbol : module.shared)
@@ -77,7 +77,7 @@ std::string cell(uint64_t address)
 }
 }
 
-void report_dynamic_shared(const unsigned char* memory, size_t bytes) { s_dynamic = reinterpret_cast<uint64_t>(memory), s_dynamic_bytes = bytes; }
+void report_dynamic_shared(const unsigned char* memory, size_t bytes) { s_named = reinterpret_cast<uint64_t>(memory), s_named_bytes = bytes; }
 
 void fail_outside(uint64_t address, size_t bytes, Access access, const void* site)
 {
