@@ -18,18 +18,18 @@ thread_local bool t_running_fibers = false;
 
 void handle(int signal, siginfo_t* info, void* context)
 {
+    auto* machine = &static_cast<ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+    auto &pointer = machine->gregs[REG_RSP], &instruction = machine->gregs[REG_RIP];
+#elif defined(__aarch64__)
+    auto &pointer = machine->sp, &instruction = machine->pc;
+#endif
     void* stack = nullptr;
-    if (t_running_fibers && Team::one().machine_fault(signal, info->si_addr, &stack))
+    if (t_running_fibers && Team::one().machine_fault(signal, info->si_addr, static_cast<uintptr_t>(pointer), &stack))
     {
         // The scheduler waits in host_switch; the handler returns there instead of to the fiber.
-        auto* machine = &static_cast<ucontext_t*>(context)->uc_mcontext;
-#if defined(__x86_64__)
-        machine->gregs[REG_RSP] = reinterpret_cast<greg_t>(stack);
-        machine->gregs[REG_RIP] = reinterpret_cast<greg_t>(&host_resume);
-#elif defined(__aarch64__)
-        machine->sp = reinterpret_cast<uintptr_t>(stack);
-        machine->pc = reinterpret_cast<uintptr_t>(&host_resume);
-#endif
+        pointer = reinterpret_cast<uintptr_t>(stack);
+        instruction = reinterpret_cast<uintptr_t>(&host_resume);
         return;
     }
     const struct sigaction& previous = s_previous[signal];
@@ -64,4 +64,6 @@ MachineFaults::MachineFaults()
     ensure_alternate_stack();
     t_running_fibers = true;
 }
+
+MachineFaults::~MachineFaults() { t_running_fibers = false; }
 }

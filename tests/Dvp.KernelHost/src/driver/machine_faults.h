@@ -9,5 +9,8 @@ class MachineFaults
 {
 public:
     MachineFaults();
+    ~MachineFaults();
+    MachineFaults(const MachineFaults&) = delete;
+    MachineFaults& operator=(const MachineFaults&) = delete;
 };
 }

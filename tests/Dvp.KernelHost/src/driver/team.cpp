@@ -282,9 +282,9 @@ void Team::fail(const std::string& what, const void* site)
     __builtin_unreachable();
 }
 
-bool Team::machine_fault(int signal, const void* address, void** stack)
+bool Team::machine_fault(int signal, const void* address, uintptr_t stack_pointer, void** stack)
 {
-    if (_current == nullptr) return false;
+    if (_current == nullptr || stack_pointer - reinterpret_cast<uintptr_t>(_memory + kStacksAt) >= kThreads * kStackStep) return false;
     auto at = reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(_memory + kStacksAt);
     char text[96];
     if (signal == SIGFPE) std::snprintf(text, sizeof text, "an integer is divided by zero");

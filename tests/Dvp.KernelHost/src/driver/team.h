@@ -55,8 +55,8 @@ public:
     [[noreturn]] void fail(const std::string& what, const void* site = nullptr);
     [[noreturn]] void leave();
 
-    // Where a fault of the machine happened; the handler of signals calls it. True when it was a fiber's: the caller then resumes *stack.
-    bool machine_fault(int signal, const void* address, void** stack);
+    // A fault of the machine; the handler of signals calls it. True when it came from the stack of a fiber: the caller then resumes *stack.
+    bool machine_fault(int signal, const void* address, uintptr_t stack_pointer, void** stack);
 
     const Fiber* current() const { return _current; }
     unsigned warp_epoch(unsigned warp) const { return _warps[warp].epoch; }
