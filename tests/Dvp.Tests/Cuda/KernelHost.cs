@@ -51,6 +51,8 @@ public static class KernelHost
     {
         string sources = Path.Combine(Fixtures.RepositoryRoot, "tests", "Dvp.KernelHost");
         string folder = Path.Combine(Path.GetTempPath(), "dvp-kernel-host", HashOf(sources));
+        Directory.CreateDirectory(Path.GetDirectoryName(folder)!);
+        using FileStream turn = WaitForTurn(folder + ".lock");
         if (Directory.Exists(folder))
         {
             return folder;
@@ -66,16 +68,23 @@ public static class KernelHost
             throw new InvalidOperationException($"tests/Dvp.KernelHost/build.sh failed:\n{errors}");
         }
 
-        try
-        {
-            Directory.Move(unfinished, folder);
-        }
-        catch (IOException) when (Directory.Exists(folder))
-        {
-            Directory.Delete(unfinished, recursive: true); // another process was first
-        }
-
+        Directory.Move(unfinished, folder);
         return folder;
+    }
+
+    // One process builds; the others find what it has built.
+    private static FileStream WaitForTurn(string file)
+    {
+        for (Stopwatch waited = Stopwatch.StartNew(); ; Thread.Sleep(100))
+        {
+            try
+            {
+                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (waited.Elapsed < TimeSpan.FromMinutes(10))
+            {
+            }
+        }
     }
 
     private static string HashOf(string folder)

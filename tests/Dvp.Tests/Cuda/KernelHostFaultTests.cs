@@ -170,6 +170,21 @@ public sealed class KernelHostFaultTests
     }
 
     [Fact]
+    public void A_wild_access_ends_the_launch_and_not_the_process()
+    {
+        const string text = """
+            extern "C" __global__ void wild(float* y) { y[1000000000000ll] = 1; }
+            extern "C" __global__ void deep(float* y) { float a[1 << 15]; for (int i = 0; i < 1 << 15; i++) a[i] = y[i]; y[0] = a[(int)y[1]]; }
+            extern "C" __global__ void ratio(int* y) { y[0] = 1 / y[1]; }
+            """;
+        Assert.Contains("faults in wild, block (0,0,0), thread (0,0,0)", Caught("", text, "wild", [], 1, 1, b => [b.Allocate(1)]), StringComparison.Ordinal);
+        Assert.Contains("the stack of a thread is used up", Caught("", text, "deep", [], 1, 1, b => [b.Allocate(1 << 16)]), StringComparison.Ordinal);
+        Assert.Contains("divided by zero", Caught("", text, "ratio", [], 1, 1, b => [b.Upload(0, 0)]), StringComparison.Ordinal);
+        string? nothing = Environment.GetEnvironmentVariable("DVP_NO_SUCH_VARIABLE");
+        Assert.Throws<NullReferenceException>(() => nothing!.Length); // a fault of managed code is still managed code's
+    }
+
+    [Fact]
     public void A_missing_wait_between_streams_shows_stale_data()
     {
         foreach (bool waits in (bool[])[false, true])
