@@ -71,7 +71,7 @@ try
     // is; aliasing and overflow are left alone, since device code reinterprets storage and counts modulo 2^32.
     std::vector<std::string> command = {compiler(), "-x", "c++", "-std=" + standard, "-O1", "-fPIC", "-shared", "-nostdlib", "-nostdinc", "-w",
         "-pipe", "-fvisibility=hidden", "-fno-gnu-unique", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-math-errno",
-        "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fno-stack-protector", "-ftrivial-auto-var-init=pattern",
+        "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fno-stack-protector", "-fstack-clash-protection", "-ftrivial-auto-var-init=pattern",
         "-I" + home() + "/include", "-include", "kernel_host.h"};
     add_machine(command);
     if (check) command.insert(command.end(), {"-g1", "-DKERNEL_HOST_CHECK", "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-fno-toplevel-reorder"});

@@ -175,7 +175,7 @@ public sealed class KernelHostFaultTests
         const string text = """
             extern "C" __global__ void wild(float* y) { y[1000000000000ll] = 1; }
             extern "C" __global__ void deep(float* y) { float a[1 << 15]; for (int i = 0; i < 1 << 15; i++) a[i] = y[i]; y[0] = a[(int)y[1]]; }
-            extern "C" __global__ void ratio(int* y) { y[0] = 1 / y[1]; }
+            extern "C" __global__ void ratio(int* y) { y[0] = y[0] / y[1]; }
             """;
         Assert.Contains("faults in wild, block (0,0,0), thread (0,0,0)", Caught("", text, "wild", [], 1, 1, b => [b.Allocate(1)]), StringComparison.Ordinal);
         Assert.Contains("the stack of a thread is used up", Caught("", text, "deep", [], 1, 1, b => [b.Allocate(1 << 16)]), StringComparison.Ordinal);

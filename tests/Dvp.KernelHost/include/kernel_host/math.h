@@ -88,8 +88,6 @@ static inline float __logf(float v) { return logf(v); }
 static inline float __log2f(float v) { return log2f(v); }
 static inline float __log10f(float v) { return log10f(v); }
 static inline float __powf(float a, float b) { return powf(a, b); }
-static inline float sinpif(float v) { return (float)sin((double)v * 3.14159265358979323846); }
-static inline float cospif(float v) { return (float)cos((double)v * 3.14159265358979323846); }
 static inline float __sinf(float v) { return sinf(v); }
 static inline float __cosf(float v) { return cosf(v); }
 static inline float __tanf(float v) { return tanf(v); }

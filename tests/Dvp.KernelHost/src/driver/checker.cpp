@@ -40,7 +40,7 @@ const unsigned char* s_dynamic = nullptr;
 
 // The shadows of shared memory: dynamic, and the static storage of the module that runs.
 std::unique_ptr<ShadowPages> s_dynamic_shadow, s_static_shadow;
-const Module* s_static_of = nullptr;
+unsigned s_static_of = 0; // number of the module
 uint64_t s_static_first = 0, s_static_end = 0;
 
 uint32_t who()
@@ -141,8 +141,8 @@ void judge(ShadowPages& pages, uint64_t address, size_t bytes, Access access, bo
 // The static shared memory of a module, with the gaps around it.
 void prepare_static(const Module& module)
 {
-    if (s_static_of == &module && s_static_shadow != nullptr) return;
-    s_static_of = &module;
+    if (s_static_of == module.number) return;
+    s_static_of = module.number;
     s_static_shadow.reset();
     s_static_first = s_static_end = 0;
     if (module.shared.empty()) return;

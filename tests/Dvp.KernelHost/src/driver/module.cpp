@@ -131,7 +131,9 @@ CUresult load_module(const void* bytes, std::shared_ptr<Module>& result)
         if (CUresult status = compile_text(image); status != CUDA_SUCCESS) return status;
     }
 
+    static unsigned s_modules = 0;
     auto module = std::make_shared<Module>();
+    module->number = ++s_modules;
     module->object = std::move(image.object);
     if (CUresult status = open(*module); status != CUDA_SUCCESS) return status;
     for (Symbol& symbol : writable_symbols(module->object))

@@ -26,6 +26,7 @@ struct Function
 struct Module
 {
     void* library = nullptr;
+    unsigned number = 0; // unlike an address, never used twice
     std::string object; // bytes of the shared object, for names of lines
     uintptr_t base = 0;
     const kernel_host::Module* table = nullptr;
