@@ -23,6 +23,7 @@ constexpr int kStages = 3;
 constexpr int kChunksX = kRows * kDepth / 8, kChunksWeight = 128 * kDepth / 8; // of a stage
 constexpr int kChunksStage = kChunksX + kChunksWeight;
 constexpr int kChunksHidden = kRows * kHidden / 8;
+constexpr int kRowFloats = 8 * kFloatsOfRow; // of a warp: eight rows on their way out
 
 __shared__ word_4 shared[kStages * kChunksStage + kChunksHidden + kWarps * kRowFloats / 4]; // stages, hidden, rows of the warps
 
@@ -38,6 +39,20 @@ template <Layout kB> __device__ __forceinline__ void multiply_piece(float (&sum)
         for (int j = 0; j < 2; j++) load_b<kB, 128>(fb[j], b, outer + j * 16, k, lane);
 #pragma unroll
         for (int j = 0; j < 4; j++) mma(sum[j], fa, fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1], (const real*)nullptr);
+    }
+}
+
+// The 16 rows of a warp, eight at a time.
+template <typename Leave> __device__ __forceinline__ void leave_sums(float* rows, const float (&sum)[4][4], int lane, Leave leave)
+{
+#pragma unroll 1
+    for (int half = 0; half < 2; half++)
+    {
+        auto pair = [&](int, int j) -> word_2
+        {
+            return {__float_as_uint(half ? sum[j][2] : sum[j][0]), __float_as_uint(half ? sum[j][3] : sum[j][1])};
+        };
+        leave_rows<1>(rows, lane, pair, [&](int row, int column, const float_4& values) { leave(half * 8 + row, column, values); });
     }
 }
 
@@ -73,7 +88,7 @@ __device__ __forceinline__ void adapter(
         });
 
     // Column c of hidden lies in piece c / 32, chunk c / 8 % 4. What is beyond R is zero, and so is what the second weight has there.
-    leave_rows(rows, sum, lane, [&](int row, int column, const float_4& values)
+    leave_sums(rows, sum, lane, [&](int row, int column, const float_4& values)
     {
         row += warp_row;
         float_4 h = middle(row0 + row, warp_column + column, values);
@@ -110,7 +125,7 @@ __device__ __forceinline__ void adapter(
             }
             multiply_piece<kWeight>(sum, hidden + depth * kChunksX, shared + stage * kChunksStage, warp_row, warp_column, lane);
             if (depth < depths - 1) return;
-            leave_rows(rows, sum, lane, [&](int row, int column, const float_4& values)
+            leave_sums(rows, sum, lane, [&](int row, int column, const float_4& values)
             {
                 last.write_4(row0 + warp_row + row, tile * kColumns + warp_column + column, values);
             });

@@ -86,17 +86,33 @@ __device__ __forceinline__ void multiply(
     };
     pipeline<kStages>((left + kDepth - 1) / kDepth, fetch, use);
 
-    float* rows = (float*)stages + warp * kRowFloats;
+    // 32 rows of the warp at a time, in a loop that is not unrolled: the epilogue is long.
+    float* rows = (float*)stages + warp * 32 * kFloatsOfRow;
     int row0 = blockIdx.x * tile_m + warp_m, column0 = blockIdx.y * tile_n + warp_n;
-#pragma unroll
-    for (int i = 0; i < kRowFragments; i++)
+#pragma unroll 1
+    for (int batch = 0; batch < kRowFragments / 2; batch++)
     {
-        leave_rows(rows, sum[i], lane, [&](int row, int column, const float_4& x)
+        auto pair = [&](int group, int j) -> word_2
         {
-            row += row0 + i * 16, column += column0;
+            const float* d = sum[group / 2][j] + group % 2 * 2;
+            return {__float_as_uint(d[0]), __float_as_uint(d[1])};
+        };
+        leave_rows<4>(rows, lane, pair, [&](int row, int column, const float_4& x)
+        {
+            row += row0 + batch * 32, column += column0;
             if (partial) write_partial(partial + (size_t)blockIdx.z * M * N, row, column, M, N, x);
             else epilogue.write_4(row, column, x);
         });
+#pragma unroll
+        for (int i = 2; i < kRowFragments; i++) // the next batch's sums take the place of these
+        {
+#pragma unroll
+            for (int j = 0; j < kColumnFragments; j++)
+            {
+#pragma unroll
+                for (int e = 0; e < 4; e++) sum[i - 2][j][e] = sum[i][j][e];
+            }
+        }
     }
 }
 

@@ -9,6 +9,32 @@
 #include "common/activation.cuh"
 #include "common/words.cuh"
 
+// Four elements, in one access where that is possible; else those of the first `count` that there are, and zeros.
+template <typename T> __device__ __forceinline__ float_4 load_up_to_4(const T* p, bool whole, int count)
+{
+    if (whole) return load_4(p);
+    float_4 x = {};
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+    {
+        if (i < count) x.v[i] = load(p + i);
+    }
+    return x;
+}
+template <typename T> __device__ __forceinline__ void store_up_to_4(T* p, const float_4& x, bool whole, int count)
+{
+    if (whole)
+    {
+        store_4(p, x);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+    {
+        if (i < count) store(p + i, x.v[i]);
+    }
+}
+
 template <typename T> struct Epilogue
 {
     T* y;              // (M, N)
@@ -35,22 +61,13 @@ template <typename T> struct Epilogue
     // Columns [column, column + 4); column is a multiple of four.
     __device__ __forceinline__ float_4 write_4(int row, int column, float_4 x) const
     {
-        if (!vectors || column + 4 > N)
-        {
-#pragma unroll
-            for (int i = 0; i < 4; i++) x.v[i] = write(row, column + i, x.v[i]);
-            return x;
-        }
-        if (row >= M) return x;
-        if (bias) add(x, load_4(bias + column));
-        if (pre) store_4(pre + (size_t)row * pre_stride + column, x);
-        if (activation != kNone)
-        {
-#pragma unroll
-            for (int i = 0; i < 4; i++) x.v[i] = activate(x.v[i], activation);
-        }
-        if (residual) add(x, load_4(residual + (size_t)row * residual_stride + column));
-        store_4(y + (size_t)row * y_stride + column, x);
+        if (row >= M || column >= N) return x;
+        bool whole = vectors && column + 4 <= N;
+        if (bias) add(x, load_up_to_4(bias + column, whole, N - column));
+        if (pre) store_up_to_4(pre + (size_t)row * pre_stride + column, x, whole, N - column);
+        activate_4(x.v, activation);
+        if (residual) add(x, load_up_to_4(residual + (size_t)row * residual_stride + column, whole, N - column));
+        store_up_to_4(y + (size_t)row * y_stride + column, x, whole, N - column);
         return x;
     }
 
@@ -64,16 +81,6 @@ template <typename T> struct Epilogue
 // Writes four columns of a part of a split sum: (M, N) floats without gaps.
 __device__ __forceinline__ void write_partial(float* partial, int row, int column, int M, int N, const float_4& x)
 {
-    if (row >= M) return;
-    float* p = partial + (size_t)row * N + column;
-    if (N % 4 == 0 && column < N)
-    {
-        store_4(p, x);
-        return;
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++)
-    {
-        if (column + i < N) p[i] = x.v[i];
-    }
+    if (row >= M || column >= N) return;
+    store_up_to_4(partial + (size_t)row * N + column, x, N % 4 == 0, N - column);
 }

@@ -34,9 +34,10 @@ template <Layout kLayout, int kOuter, int kThreads> struct PieceLoader
     int along, rows;  // elements from there to the end of the row, rows from there to the end: of the operand for outer, of the piece's start for k
     int stride;       // elements from row to row
     bool aligned;     // base and stride are multiples of a chunk
+    bool inside;      // the tile lies inside the operand as well: what most blocks do in most pieces costs a few instructions
 
     __device__ __forceinline__ PieceLoader(const real* p, int first, int count, int stride, int k_start, bool aligned)
-        : stride(stride), aligned(aligned)
+        : stride(stride), aligned(aligned), inside(aligned && first + kOuter <= count)
     {
         int row = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
         place = swizzled<kChunks>(row, chunk);
@@ -49,17 +50,28 @@ template <Layout kLayout, int kOuter, int kThreads> struct PieceLoader
     // Begins the copies of the next piece; left is how many k there still are. What does not exist is zero in shared memory.
     __device__ __forceinline__ void fetch(word_4* piece, int left)
     {
+        word_4* to = piece + place;
+        const real* from = next;
+        next += kLayout == kAlongK ? kDepth : (size_t)kDepth * stride;
+        if (inside && left >= kDepth)
+        {
 #pragma unroll
+            for (int i = 0; i < kCopies; i++)
+            {
+                cp_async_16(to + i * kRows * kChunks, from);
+                from += kRows * stride;
+            }
+            return;
+        }
+#pragma unroll 1
         for (int i = 0; i < kCopies; i++)
         {
             int row = (kLayout == kAlongK ? rows : rows + left) - i * kRows;
             int elements = row > 0 ? min(8, max(0, kLayout == kAlongK ? along + left : along)) : 0;
-            const real* from = next + (size_t)(i * kRows) * stride;
-            word_4* to = piece + place + i * kRows * kChunks;
-            if (aligned) cp_async_16(to, from, elements * 2);
-            else *to = gather(from, elements);
+            if (aligned) cp_async_16(to + i * kRows * kChunks, from, elements * 2);
+            else to[i * kRows * kChunks] = gather(from, elements);
+            from += kRows * stride;
         }
-        next += kLayout == kAlongK ? kDepth : (size_t)kDepth * stride;
     }
 
     // Rows that begin anywhere: element by element, through registers.
@@ -107,7 +119,7 @@ template <int kStages, typename Fetch, typename Use> __device__ __forceinline__ 
         fetched++;
         cp_async_commit(); // an empty group too: the wait below counts groups
     };
-#pragma unroll
+#pragma unroll 1
     for (int stage = 0; stage < kStages - 1; stage++) begin(stage);
     int stage = 0;
     for (int piece = 0; piece < pieces; piece++)
@@ -121,25 +133,21 @@ template <int kStages, typename Fetch, typename Use> __device__ __forceinline__ 
     __syncthreads();
 }
 
-constexpr int kFloatsOfRow = 40;               // 32 columns; 8 more put the rows that are written together into different banks
-constexpr int kRowFloats = 8 * kFloatsOfRow;   // shared memory of a warp for leave()
+constexpr int kFloatsOfRow = 40; // 32 columns; 8 more put the rows that are written together into different banks
 
-// Hands the sums of a warp, 16 rows of 32 columns, to leave(row, column, values): four columns a lane, eight lanes a row, so that a row leaves as
-// whole sectors. mma gives a lane pairs of columns in eight rows; they change hands in shared memory, eight rows at a time.
-template <typename Leave> __device__ __forceinline__ void leave_rows(float* rows, const float (&sum)[4][4], int lane, Leave leave)
+// Hands the sums of a warp, kGroups times eight rows of 32 columns, to leave(row, column, values): four columns a lane, eight lanes a row, so that a
+// row leaves as whole sectors. mma gives a lane pairs of columns in eight rows, pair(group, j) are those of columns 8 j ..; they change hands
+// in shared memory of the warp's own, 8 kGroups kFloatsOfRow floats.
+template <int kGroups, typename Pair, typename Leave> __device__ __forceinline__ void leave_rows(float* rows, int lane, Pair pair, Leave leave)
 {
 #pragma unroll
-    for (int half = 0; half < 2; half++)
+    for (int group = 0; group < kGroups; group++)
     {
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-        {
-            float* p = rows + lane / 4 * kFloatsOfRow + j * 8 + lane % 4 * 2;
-            *(word_2*)p = {__float_as_uint(sum[j][half * 2]), __float_as_uint(sum[j][half * 2 + 1])};
-        }
-        __syncwarp();
-#pragma unroll 1
-        for (int r = lane / 8; r < 8; r += 4) leave(half * 8 + r, lane % 8 * 4, load_4(rows + r * kFloatsOfRow + lane % 8 * 4));
-        __syncwarp();
+        for (int j = 0; j < 4; j++) *(word_2*)(rows + (group * 8 + lane / 4) * kFloatsOfRow + j * 8 + lane % 4 * 2) = pair(group, j);
     }
+    __syncwarp();
+#pragma unroll 1
+    for (int r = lane / 8; r < 8 * kGroups; r += 4) leave(r, lane % 8 * 4, load_4(rows + r * kFloatsOfRow + lane % 8 * 4));
+    __syncwarp();
 }

@@ -43,6 +43,7 @@ __device__ __forceinline__ void cp_async_16(void* shared, const void* global, in
 {
     kernel_host::async_copy(shared, global, 16, (unsigned)bytes);
 }
+__device__ __forceinline__ void cp_async_16(void* shared, const void* global) { kernel_host::async_copy(shared, global, 16, 16); }
 __device__ __forceinline__ void cp_async_commit() { kernel_host::async_commit(); }
 template <int kPending> __device__ __forceinline__ void cp_async_wait() { kernel_host::async_wait(kPending); }
 
