@@ -69,6 +69,13 @@ public sealed partial class KernelTableTests
         });
     }
 
+    [Fact]
+    public void Every_benchmark_is_a_row_of_the_bench()
+    {
+        string cases = Text("src/Dvp/Profiling/OpCases.cs");
+        Assert.All(s_rows.SelectMany(row => Names(row[5])), name => Assert.Contains($"\"{name}\"", cases, StringComparison.Ordinal));
+    }
+
     private static string Tests(string[] row) => row[4].Trim('`');
 
     // A test file names the member that launches the kernel: top_k is TopK.
