@@ -40,7 +40,8 @@ driver=$!
 unit common "$here"/src/{mode,files,rewrite,image,compile}.cpp
 unit nvrtc "$here"/src/nvrtc.cpp
 wait "$driver"
-link() { "$compiler" -shared -pthread -Wl,--no-undefined -Wl,-soname,"$1" -o "$work/$1" "${@:2}" -ldl; }
+# Names of their own inside: whatever else in the process opens a driver or NVRTC by name must not be given these.
+link() { "$compiler" -shared -pthread -Wl,--no-undefined -Wl,-soname,"kernel-host-$1" -o "$work/$1" "${@:2}" -ldl; }
 link libnvrtc.so.13 "$work/nvrtc.o" "$work/common.o"
 link libcuda.so.1 "$work/driver.o" "$work/common.o"
 

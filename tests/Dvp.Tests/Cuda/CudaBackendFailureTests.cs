@@ -134,7 +134,9 @@ public sealed class CudaBackendFailureTests : CudaBackendTestBase
     [InlineData("compile")]
     [InlineData("load")]
     [InlineData("graph")]
+    [InlineData("copy")]
     [InlineData("launch")]
+    [InlineData("sync")]
     public void Any_call_that_fails_ends_in_one_error_and_leaks_nothing(string kind)
     {
         string host = Host($"fail={kind}:1");
