@@ -43,6 +43,9 @@ public sealed partial class CudaBackend : Backend
     /// <summary>Where the kernels came from so far.</summary>
     public KernelOrigins Origins => _library.Origins;
 
+    /// <summary>Entry points that were launched so far.</summary>
+    internal IReadOnlySet<string> LaunchedEntries => _library.UsedEntries;
+
     /// <summary>Multiprocessors of the device.</summary>
     internal int Multiprocessors => _context.Info.Multiprocessors;
 

@@ -48,6 +48,9 @@ internal sealed class KernelLibrary : IDisposable
     /// <summary>Where the kernels came from so far.</summary>
     public KernelOrigins Origins => new(_fromBundle, _fromCache, _compiled, _portable, _compiler.IsLoaded);
 
+    /// <summary>Entry points that were asked for so far, which launchers do right before they launch.</summary>
+    public IReadOnlySet<string> UsedEntries => _kernels.Keys.Select(k => k.Entry).ToHashSet(StringComparer.Ordinal);
+
     /// <summary>The entry point of a variant; its file is loaded, or compiled, on first use.</summary>
     /// <exception cref="InvalidOperationException">The catalog or the file does not have it.</exception>
     /// <exception cref="DvpException">It cannot be compiled or loaded.</exception>
