@@ -31,7 +31,7 @@ internal static partial class OpScenarios
         }
     }
 
-    private static void Norm(OpBench b, bool layer, int rows, int columns, bool withResidual, int gap)
+    internal static void Norm(OpBench b, bool layer, int rows, int columns, bool withResidual, int gap)
     {
         // A mean away from zero, so that a wrong order of subtraction shows.
         Tensor x = b.Input(b.Random("x", rows * columns, 2, 0.5), [rows, columns], gap);
