@@ -14,13 +14,16 @@ namespace Dvp.Tests.Oracle;
 /// Every operator reads whole tensors into arrays, computes by the formula of its contract, and writes whole tensors. Speed is no aim.
 /// Tensors may have any float type and any row stride; results are rounded only when they are stored.
 /// </remarks>
-public sealed unsafe partial class ReferenceBackend : Backend
+/// <param name="activations">
+/// F64; or a 16-bit type, in which results are then stored, to see how much of a device's error is that of its type.
+/// </param>
+public sealed unsafe partial class ReferenceBackend(ElementType activations = ElementType.F64) : Backend
 {
     /// <inheritdoc/>
-    public override string Name => "reference (f64, scalar)";
+    public override string Name => $"reference (f64, scalar, activations {activations})";
 
     /// <inheritdoc/>
-    public override ElementType ActivationType => ElementType.F64;
+    public override ElementType ActivationType => activations;
 
     /// <inheritdoc/>
     public override DeviceBuffer Allocate(long bytes) => new HostBuffer(bytes, Counters);

@@ -43,6 +43,7 @@ internal sealed class ChildProcess : IDisposable
         ["train"] = ResumeTests.TrainToTheEnd,
         ["search"] = ResumeTests.SearchToTheEnd,
         ["allocations"] = AllocationTests.Measure,
+        ["cuda-failures"] = CudaFailureTests.FailAndGoOn,
     };
 
     /// <summary>The next line that the part wrote; null when it has ended.</summary>

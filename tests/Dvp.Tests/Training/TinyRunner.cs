@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+using Dvp.Engine.Devices;
+using Dvp.Engine.Nn;
+using Dvp.Prompting;
+using Dvp.Training;
+
+namespace Dvp.Tests.Training;
+
+/// <summary>A tiny model with its optimiser on one device, to take steps with.</summary>
+internal sealed class TinyRunner : IDisposable
+{
+    private static readonly TinyBert s_bert = new() { Channels = 32, Heads = 4, Intermediate = 64, Positions = 12 };
+    private readonly LoadedDvp _loaded;
+
+    /// <summary>Makes the model; the device is disposed with it.</summary>
+    public TinyRunner(Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null)
+    {
+        Device = device;
+        DvpConfig config = TinyDvp.Config(s_bert, 1, adapters: true);
+        TrainerSettings settings = new() { Steps = 1000, Batch = 4, LearningRate = 1e-3, Warmup = 0, MaxNorm = 1 };
+        _loaded = TinyDvp.Create(s_bert.Write(modelFolder), config, device);
+        Runner = new StepRunner(
+            _loaded.Model, _loaded.Parameters, examples ?? Examples(24), change?.Invoke(settings) ?? settings, TinyDvp.Groups(config));
+        Predictor = new Predictor(_loaded.Model, Runner.Graphs, batch: 8);
+    }
+
+    public Backend Device { get; }
+
+    public StepRunner Runner { get; }
+
+    public Predictor Predictor { get; }
+
+    public static TrainingSet Examples(int count, int longest = 8) => TinyDvp.Examples(s_bert, count, seed: 3, longest);
+
+    /// <summary>The losses of the next steps.</summary>
+    public double[] Steps(int from, int count) => [.. Enumerable.Range(from, count).Select(s => Runner.Step(s, 1))];
+
+    /// <summary>The bits of everything that trains.</summary>
+    public byte[] Bits()
+    {
+        using MemoryStream bits = new();
+        foreach (Parameter parameter in _loaded.Parameters.Trained)
+        {
+            float[] values = new float[parameter.Value.Count];
+            Device.Download(values, parameter.Value);
+            bits.Write(MemoryMarshal.AsBytes<float>(values));
+        }
+
+        return bits.ToArray();
+    }
+
+    public void Dispose()
+    {
+        Runner.Dispose();
+        _loaded.Dispose();
+        Device.Dispose();
+    }
+}
