@@ -35,6 +35,9 @@ public sealed class EntryPointTests
             Tensor dy = bench.Input("dy", [5, 40], gap: 1, other);
             device.LinearBackwardInput(bench.Output([5, 33]), dy, bench.Parameter("weight", [40, 33]), accumulate: false);
             device.TopK(bench.Statistic(3, 2), bench.Output(6, ElementType.I32).Reshape(3, 2), bench.Input("logits", [3, 9]));
+            Tensor sums = bench.Statistic(256);
+            device.RooflineMultiply(sums, blocks: 1, rounds: 4);
+            Assert.All(bench.Values(sums), s => Assert.Equal(type == ElementType.F32 ? 498 : 504, s));
             bench.Check();
         }
 

@@ -18,6 +18,7 @@ public sealed partial class CudaBackend : Backend
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
     private readonly KernelLibrary _library;
+    private bool _disposed;
 
     private CudaBackend(CudaContext context, CudaStream stream, ElementType real, CudaOptions options)
     {
@@ -114,8 +115,9 @@ public sealed partial class CudaBackend : Backend
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
+        if (disposing && !_disposed)
         {
+            _disposed = true;
             DisposeTiming();
             DisposeOptimizer();
             DisposeRelativeBuckets();
