@@ -1,11 +1,12 @@
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
+using Dvp.Settings;
 using Dvp.Tests.Ops;
 
 namespace Dvp.Tests.Cuda;
 
-/// <summary>The CUDA device over the kernel host.</summary>
+/// <summary>The CUDA device over the kernel host; over the machine's GPU where DVP_TEST_GPU is 1.</summary>
 /// <param name="real">Type of activations and frozen weights.</param>
 public sealed class CudaUnderTest(ElementType real) : DeviceUnderTest
 {
@@ -18,11 +19,16 @@ public sealed class CudaUnderTest(ElementType real) : DeviceUnderTest
     /// <inheritdoc/>
     public override Backend Open(int threads = 0) => Open(real);
 
-    /// <summary>Opens the device over the kernel host.</summary>
+    /// <summary>Opens the device.</summary>
     /// <param name="real">Type of activations and frozen weights.</param>
-    /// <param name="mode">Mode of the kernel host, see its README; null for none.</param>
+    /// <param name="mode">Mode of the kernel host, see its README; null for none, where a GPU may take its place.</param>
     public static CudaBackend Open(ElementType real, string? mode = null)
     {
+        if (mode is null && Machine.OnGpu)
+        {
+            return CudaBackend.Open(0, real, DvpEnvironment.CudaOptions());
+        }
+
         string folder = mode is null ? KernelHost.Folder : KernelHost.FolderFor(mode);
         return CudaBackend.Open(0, real, new CudaOptions { Driver = folder, Nvrtc = folder, CacheFolder = s_cache });
     }

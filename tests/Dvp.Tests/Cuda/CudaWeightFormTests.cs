@@ -6,7 +6,7 @@ using Xunit;
 namespace Dvp.Tests.Cuda;
 
 /// <summary>Parameters as kernels read them: copies of f32 values in a 16-bit type, in step with what training does to the values.</summary>
-[Requires(Capability.KernelHost)]
+[Requires(Capability.CudaDevice)]
 public sealed class CudaWeightFormTests
 {
     private const int Outputs = 24;

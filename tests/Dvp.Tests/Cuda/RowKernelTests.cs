@@ -6,7 +6,7 @@ using Xunit;
 namespace Dvp.Tests.Cuda;
 
 /// <summary>What kernels over rows do beyond the contract that all devices share: the largest logits, ids and labels outside their tables.</summary>
-[Requires(Capability.KernelHost)]
+[Requires(Capability.CudaDevice)]
 public sealed class RowKernelTests
 {
     public static TheoryData<ElementType> Types => [ElementType.F32, ElementType.BF16, ElementType.F16];

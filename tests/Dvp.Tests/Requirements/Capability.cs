@@ -21,4 +21,7 @@ public enum Capability
 
     /// <summary>A C++ compiler.</summary>
     CppCompiler = 16,
+
+    /// <summary>A CUDA device for the operators and models: the kernel host, or the GPU where DVP_TEST_GPU is 1.</summary>
+    CudaDevice = 32,
 }

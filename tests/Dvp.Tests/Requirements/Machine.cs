@@ -20,6 +20,9 @@ public static unsafe class Machine
     /// <summary>The names in <see cref="DemandVariable"/>.</summary>
     public static IReadOnlySet<string> Demanded { get; } = ParseDemand(Environment.GetEnvironmentVariable(DemandVariable));
 
+    /// <summary>Whether operators and models are tested on the machine's GPU (DVP_TEST_GPU=1) in place of the kernel host.</summary>
+    public static bool OnGpu { get; } = Environment.GetEnvironmentVariable("DVP_TEST_GPU") == "1";
+
     /// <summary>The C++ compiler, or null.</summary>
     public static string? CppCompiler => s_compilers.Select(FindProgram).FirstOrDefault(p => p is not null);
 
@@ -51,6 +54,7 @@ public static unsafe class Machine
         Capability.Nvrtc => ProbeNvrtc(),
         Capability.KernelHost => ProbeKernelHost(),
         Capability.Python => Python is null ? "no python3 on the path" : null,
+        Capability.CudaDevice => OnGpu ? ProbeCuda() : ProbeKernelHost(),
         Capability.CppCompiler => CppCompiler is null ? $"none of {string.Join(", ", s_compilers)} on the path" : null,
         _ => throw new ArgumentOutOfRangeException(nameof(capability)),
     };

@@ -4,5 +4,5 @@ using Dvp.Tests.Cuda;
 namespace Dvp.Tests.Training;
 
 /// <summary>The published training runs on the CUDA device in f32, over the kernel host.</summary>
-[Requires(Capability.KernelHost)]
+[Requires(Capability.CudaDevice)]
 public sealed class CudaF32GoldenTrainingTests() : GoldenTrainingTests(() => CudaUnderTest.Open(ElementType.F32));
