@@ -4,7 +4,9 @@
 //
 //     s_rn = scale u_r . x_n      p_r = softmax_n(s_r)      z_r = sum_n f_rn p_rn x_n      sum_r = sum_n f_rn p_rn
 //
-// f dropout factors. Backward, with w = f p, dz (B, P, H, V) and dsum_r = b_V,h . dcontext_r given by what stands above:
+// real is the type of the visual tokens here, whatever the activations are; everything else is float.
+//
+// f dropout factors. Backward, with w = f p, dz (B, P, H, V) and dsum_r = b_V,h . dcontext_r given by prompt_projection.cu:
 //     delta_r = dz_r . z_r + dsum_r sum_r                       known before the tokens are read
 //     ds_rn = scale (w_rn (dz_r . x_n + dsum_r) - p_rn delta_r)
 //     du_r = sum_n ds_rn x_n                                    in the one pass
@@ -18,10 +20,6 @@
 #include "common/mixed.cuh"
 #include "common/philox.cuh"
 #include "common/reduce.cuh"
-
-#ifndef visual
-#define visual real
-#endif
 
 constexpr int kRows = 16;    // rows of a block, at most
 constexpr int kTokens = 16;  // tokens of a tile, at most
@@ -100,7 +98,7 @@ __device__ __forceinline__ Part part_of(int R, int all, int N, int split_tokens)
 // Where row p H + h of a sequence stands in (B, H, P).
 __device__ __forceinline__ size_t place_of(int b, int row, int P, int H) { return ((size_t)b * H + row % H) * P + row / H; }
 
-__device__ __forceinline__ void stage_tokens(float* to, const visual* x, int x_stride, int V, int count, int tile)
+__device__ __forceinline__ void stage_tokens(float* to, const real* x, int x_stride, int V, int count, int tile)
 {
     for (int t = threadIdx.x / kWarp; t < tile; t += kWarps)
     {
@@ -142,7 +140,7 @@ __device__ __forceinline__ void add_tokens(float (&sums)[R][kEach], const Four* 
 
 template <int R>
 __device__ __forceinline__ void forward_rows(
-    float* p, float* z, float* sum, float* parts, const float* u, const visual* x, const int* dropout, const void* keep_mask,
+    float* p, float* z, float* sum, float* parts, const float* u, const real* x, const int* dropout, const void* keep_mask,
     int P, int H, int N, int V, int x_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
@@ -254,7 +252,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
     float* __restrict__ sum,            // (B, P H)
     float* __restrict__ parts,          // (splits, B, P H, 3) maximum, sum, sum of what is kept; null without splits
     const float* __restrict__ u,        // (B, P H, V)
-    const visual* __restrict__ x,       // (B, N, V)
+    const real* __restrict__ x,       // (B, N, V)
     const int* __restrict__ dropout,    // (4) state of the stream or null
     const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
     int P, int H, int N, int V, int x_stride, int R, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
@@ -297,9 +295,9 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_
 
 template <int R>
 __device__ __forceinline__ void backward_rows(
-    float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum, const real* dcontext, const real* bias,
-    const visual* x, const int* dropout, const void* keep_mask,
-    int P, int H, int D, int N, int V, int x_stride, int dcontext_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+    float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum, const float* dkept,
+    const real* x, const int* dropout, const void* keep_mask,
+    int P, int H, int N, int V, int x_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
     __shared__ Four weights[kTokens * kRows / 4];
@@ -316,13 +314,11 @@ __device__ __forceinline__ void backward_rows(
 
     for (int r = threadIdx.x / kWarp; r < part.rows; r += kWarps)
     {
-        int row = part.row0 + r, h = row % H;
-        const real* line = dcontext + ((size_t)part.b * P + row / H) * dcontext_stride + h * D;
-        float a = 0, b = 0;
-        for (int d = lane; d < D; d += kWarp) a += load(line + d) * load(bias + h * D + d);
-        for (int c = lane; c < V; c += kWarp) b += rows[r * V + c] * z[(first_row + r) * V + c];
-        a = warp_sum(a), b = warp_sum(b);
-        if (lane == 0) dsum[r] = a, delta[r] = b + a * sum[first_row + r];
+        float product = 0;
+        for (int c = lane; c < V; c += kWarp) product += rows[r * V + c] * z[(first_row + r) * V + c];
+        product = warp_sum(product);
+        float a = dkept[first_row + r];
+        if (lane == 0) dsum[r] = a, delta[r] = product + a * sum[first_row + r];
     }
 
     for (int channel0 = 0; channel0 < V; channel0 += kEach * kThreads)
@@ -375,16 +371,14 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
     const float* __restrict__ z,        // (B, P H, V)
     const float* __restrict__ p,        // (B, H, P, N)
     const float* __restrict__ sum,      // (B, P H)
-    const real* __restrict__ dcontext,  // (B, P, H D)
-    const real* __restrict__ bias,      // (H D) of the values
-    const visual* __restrict__ x,       // (B, N, V)
+    const float* __restrict__ dkept,    // (B, P H) b_V,h . dcontext_r, the gradient of sum
+    const real* __restrict__ x,       // (B, N, V)
     const int* __restrict__ dropout,    // (4) state of the stream or null
     const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
-    int P, int H, int D, int N, int V, int x_stride, int dcontext_stride, int R, int tile, int split_tokens, int keep_wide, int site,
-    float scale, float rate)
+    int P, int H, int N, int V, int x_stride, int R, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
 {
-#define ROWS(r) backward_rows<r>(du, dscores, dz, z, p, sum, dcontext, bias, x, dropout, keep_mask, \
-    P, H, D, N, V, x_stride, dcontext_stride, tile, split_tokens, keep_wide, site, scale, rate)
+#define ROWS(r) backward_rows<r>(du, dscores, dz, z, p, sum, dkept, x, dropout, keep_mask, \
+    P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate)
     if (R == 4) ROWS(4);
     else if (R == 8) ROWS(8);
     else if (R == 12) ROWS(12);

@@ -1,9 +1,10 @@
-// prompt_projection.cu: the four products of absorbed prompt attention that touch its weights, a batch of small products, one a head.
+// prompt_projection.cu: the products of absorbed prompt attention that touch its weights and biases, a batch of small products, one a head.
 //
 //     absorb      u[m, h, :]      = sum_d a[m, h D + d] W[h D + d, :]           u from q and W_K; dz from dcontext and W_V
 //     project     y[m, h D + d]   = sum_c z[m, h, c] W[h D + d, c] + b[h D + d] s[m, h]     context from z, W_V, b_V and s; dq from du and W_K
 //     weights     dW[h D + d, c] += sum_m a[m, h D + d] g[m, h, c]              dW_K from q and du; dW_V from dcontext and z
 //     value bias  db[h D + d]    += sum_m dcontext[m, h D + d] s[m, h]
+//     kept        ds[m, h]        = sum_d dcontext[m, h D + d] b[h D + d]     the gradient of s
 //
 // m counts the B P queries, s is the sum of the (dropped) probabilities. u, z, du, dz (B P, H, V) are float, q, context and their
 // gradients real. Sums run in the order of the index, parameter gradients are added to by one thread an element: no atomics.
@@ -121,4 +122,19 @@ extern "C" __global__ void __launch_bounds__(256) prompt_projection_value_bias(
     if (warp != 0 || e >= H * D) return;
     for (int w = 1; w < 8; w++) sum += part[w][threadIdx.x];
     dbias[e] += sum;
+}
+
+// One warp a head of a query, eight a block.
+extern "C" __global__ void __launch_bounds__(256) prompt_projection_kept(
+    float* __restrict__ ds,             // (M, H)
+    const real* __restrict__ dcontext,  // (M, H D)
+    const real* __restrict__ bias,      // (H D)
+    int M, int H, int D, int dcontext_stride)
+{
+    int row = blockIdx.x * 8 + threadIdx.y, m = row / H, h = row % H;
+    if (row >= M * H) return; // whole warps leave together
+    float sum = 0;
+    for (int d = threadIdx.x; d < D; d += kWarp) sum += load(dcontext + (size_t)m * dcontext_stride + h * D + d) * load(bias + h * D + d);
+    sum = warp_sum(sum);
+    if (threadIdx.x == 0) ds[row] = sum;
 }

@@ -78,12 +78,16 @@ public sealed partial class CudaBackend
         PromptPlan p = PlanPrompt(Operation, saved, dcontext, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
         CudaShapes.RequireEqual(q, dq, Operation);
         CudaShapes.RequireEqual(x, dx, Operation);
-        int dxWide = dx?.Type == ElementType.F32 ? 1 : 0;
+        // The kernel of dx does not see x: its variant is that of dx, which may have the type of the activations.
+        ElementType dxVariant = dx is null || dx.Type == ElementType.F32 ? x.Type : dx.Type;
+        CudaShapes.Require(dxVariant == x.Type || dxVariant == _real, Operation, x, dx);
         long bytes = p.Elements * sizeof(float);
         long scoreBytes = dx is null ? 0 : (long)p.Batch * p.AllRows * p.Tokens * sizeof(float);
         long partBytes = p.Splits == 1 ? 0 : p.Splits * bytes;
-        Workspace space = new(this, (2 * Workspace.Rounded(bytes)) + Workspace.Rounded(scoreBytes) + partBytes);
+        long keptBytes = (long)p.Batch * p.AllRows * sizeof(float);
+        Workspace space = new(this, (2 * Workspace.Rounded(bytes)) + Workspace.Rounded(keptBytes) + Workspace.Rounded(scoreBytes) + partBytes);
         (KernelArgument dz, KernelArgument du) = (space.Take(bytes), space.Take(bytes));
+        KernelArgument dkept = space.Take(keptBytes);
         KernelArgument dscores = space.Take(scoreBytes);
         KernelArgument part = p.Splits == 1 ? du : space.Take(partBytes);
 
@@ -105,11 +109,13 @@ public sealed partial class CudaBackend
         }
 
         PromptAbsorb(dz, dcontext, valueWeight, p);
+        Kernel("prompt_projection_kept", "prompt_projection", _real).Launch(
+            DivideUp(p.Queries * p.Heads, 8), (32, 8), 0, dkept, dcontext, Form(valueBias), p.Queries, p.Heads, p.HeadSize, dcontext.RowStride);
         PromptKernel("prompt_attention_backward", x).Launch(
             p.Grid, 256, p.SharedBytes,
-            part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dcontext, Form(valueBias), x,
+            part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dkept, x,
             StreamOf(dropout), dropout?.KeepMask,
-            p.Prompts, p.Heads, p.HeadSize, p.Tokens, p.Channels, x.RowStride, dcontext.RowStride, p.Rows, p.Tile, p.SplitTokens,
+            p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens,
             p.KeepWide, dropout?.Site ?? 0, p.Scale, dropout?.Rate ?? 0);
         if (p.Splits > 1)
         {
@@ -119,10 +125,11 @@ public sealed partial class CudaBackend
 
         if (dx is not null)
         {
-            PromptKernel("prompt_attention_backward_tokens", x).Launch(
+            Kernel("prompt_attention_backward_tokens", "prompt_attention", dxVariant).Launch(
                 (DivideUp(p.Tokens, 8), p.Batch), 256, 0,
                 dx, dscores, dz, saved.Absorbed, saved.Probabilities, StreamOf(dropout), dropout?.KeepMask,
-                p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, dxWide, p.KeepWide, dropout?.Site ?? 0, dropout?.Rate ?? 0);
+                p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, dx.Type == ElementType.F32 ? 1 : 0,
+                CudaShapes.IsFloat(dropout?.KeepMask, dxVariant, Operation), dropout?.Site ?? 0, dropout?.Rate ?? 0);
         }
 
         if (keyWeight.Gradient is { } dkey)
@@ -136,12 +143,8 @@ public sealed partial class CudaBackend
         }
     }
 
-    private CudaKernel PromptKernel(string entry, Tensor x) => Kernel(entry, "prompt_attention", _real, x.Type switch
-    {
-        ElementType.BF16 => "visual=bf16",
-        ElementType.F16 => "visual=f16",
-        _ => "visual=f32",
-    });
+    /// <summary>A kernel for the type that the visual tokens have, whatever the activations are.</summary>
+    private CudaKernel PromptKernel(string entry, Tensor x) => Kernel(entry, "prompt_attention", x.Type);
 
     private void PromptAbsorb(KernelArgument u, Tensor a, ParameterBlock weight, PromptPlan p) =>
         Kernel("prompt_projection_absorb", "prompt_projection", _real).Launch(
@@ -176,7 +179,8 @@ public sealed partial class CudaBackend
         CudaShapes.RequireFlat(saved.Condensed, ElementType.F32, rows * channels, operation);
         CudaShapes.RequireFlat(saved.Probabilities, ElementType.F32, rows * tokens, operation);
         CudaShapes.RequireFlat(saved.ProbabilitySum, ElementType.F32, rows, operation);
-        int keepWide = CheckDropout(dropout, rows * tokens, operation);
+        CheckDropout(dropout, rows * tokens, operation);
+        int keepWide = CudaShapes.IsFloat(dropout?.KeepMask, x.Type, operation);
 
         PromptPlan plan = new(batch, prompts, heads, q.Columns / heads, tokens, channels, 0, 0, tokens, keepWide);
         plan = FitPrompt(plan);

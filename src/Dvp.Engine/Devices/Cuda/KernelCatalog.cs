@@ -53,7 +53,7 @@ internal static class KernelCatalog
         ("matvec", s_reals, [""]),
         ("matvec", s_halves, ["out=f32"]),
         ("patch_embedding", s_reals, [""]),
-        ("prompt_attention", s_reals, ["visual=f32", "visual=bf16", "visual=f16"]),
+        ("prompt_attention", s_reals, [""]),
         ("prompt_projection", s_reals, [""]),
         ("relative_bias", s_reals, [""]),
         ("rmsnorm", s_reals, [""]),
