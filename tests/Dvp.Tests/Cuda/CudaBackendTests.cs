@@ -1,6 +1,5 @@
 using Dvp.Cuda;
 using Dvp.Engine;
-using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 using Xunit;
@@ -72,7 +71,7 @@ public sealed class CudaBackendTests : CudaBackendTestBase
         backend.UploadBytes(tensor, bytes);
         backend.DownloadBytes(back, tensor);
         Assert.Equal(bytes, back);
-        Assert.Throws<ArgumentException>(() => backend.UploadBytes(tensor, bytes[..29]));
+        Assert.Throws<ArgumentException>(() => backend.UploadBytes(tensor, bytes.AsSpan(0, 29)));
         Assert.Throws<ArgumentException>(() => backend.Upload(tensor.SliceColumns(0, 2), new float[6]));
         Assert.Throws<ArgumentException>(() => backend.Upload(tensor, new int[15]));
         Assert.Throws<ArgumentException>(() => backend.Download(new float[14], tensor));
@@ -213,7 +212,7 @@ public sealed class CudaBackendTests : CudaBackendTestBase
         Assert.Contains("elementwise_fill", Assert.Throws<ArgumentException>(() => kernel.Launch(1, 2048, 0, arguments)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => kernel.Launch(1, 32, kernel.MaxSharedBytes + 1, arguments));
         Assert.Throws<ArgumentException>(() => kernel.Launch((1, 70_000), 32, 0, arguments));
-        Assert.Throws<ArgumentException>(() => kernel.Launch(1, 32, 0, arguments[1..]));
+        Assert.Throws<ArgumentException>(() => kernel.Launch(1, 32, 0, arguments.AsSpan(1)));
         kernel.Launch(0, 32, 0, arguments); // no blocks, no launch
         Assert.Equal(0, backend.Counters.Launches);
     }

@@ -1,4 +1,3 @@
-using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 using Dvp.Tests.Ops;

@@ -46,7 +46,10 @@ public sealed class GpuRunTests
         foreach ((string name, string body) in new[] { ("dvp", dvp), (Path.Combine("tests", "Dvp.Tests"), tests) })
         {
             File.WriteAllText(folder[name], $"#!/bin/sh\n{body}\n");
-            File.SetUnixFileMode(folder[name], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(folder[name], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
         }
     }
 

@@ -1,5 +1,4 @@
 using Dvp.Engine;
-using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 using Dvp.Profiling;

@@ -1,4 +1,3 @@
-using Dvp.Engine;
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;

@@ -1,7 +1,6 @@
 using Dvp.Engine.Autograd;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
-using Dvp.Engine.Tensors;
 using Dvp.Evaluation;
 using Dvp.Prompting;
 using Dvp.Tests.IO;
