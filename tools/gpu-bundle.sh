@@ -26,6 +26,7 @@ if ! dotnet publish tests/Dvp.Tests -c Release -r linux-x64 --self-contained -p:
     cat "$log"
     exit 1
 fi
+[ -x "$folder/tests/Dvp.Tests" ] || { cat "$log"; echo "gpu-bundle.sh: publishing the tests left no executable" >&2; exit 1; }
 find "$folder/tests" \( -name '*.xml' -o -name '*.pdb' -o -name 'createdump' -o -name 'libmscordbi.so' -o -name 'libmscordaccore.so' \
     -o -name 'libclrgc.so' -o -name 'libclrgcexp.so' -o -name 'libcoreclrtraceptprovider.so' \) -delete
 
