@@ -8,6 +8,7 @@
 #include "device_memory.h"
 #include "handles.h"
 #include "limits.h"
+#include "team.h"
 
 using namespace host;
 
@@ -242,6 +243,7 @@ EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
         {
             drain_all();
             release_everything();
+            Team::one().release_guards();
             context.error = CUDA_SUCCESS;
         }
         return CUDA_SUCCESS;

@@ -51,7 +51,6 @@ Team::Team()
     _lanes = reinterpret_cast<void**>(_memory + kFiberBytes + kParameterBytes - kPage / 2);
     for (unsigned i = 0; i < kThreads; i++)
     {
-        mprotect(_memory + kStacksAt + i * kStackStep, kPage, PROT_NONE);
         _fibers[i].thread.async_copies.copies = reinterpret_cast<AsyncCopy*>(_memory + kFiberBytes + kParameterBytes) + i * AsyncCopies::kCapacity;
     }
 }
@@ -60,10 +59,23 @@ size_t Team::quiet_bytes() const { return kTotal; }
 unsigned char* Team::parameter_space() const { return _memory + kFiberBytes; }
 kernel_host::Block& Team::block() const { return *reinterpret_cast<kernel_host::Block*>(_memory + kFiberBytes + kParameterBytes - kPage); }
 
+// A page without access is two mappings more, and a process may have some 65,000: only the stacks that a block uses get one, until the device goes.
+void Team::guard(unsigned stacks)
+{
+    for (; _guarded < stacks; _guarded++) mprotect(_memory + kStacksAt + _guarded * kStackStep, kPage, PROT_NONE);
+}
+
+void Team::release_guards()
+{
+    if (_guarded != 0) mprotect(_memory + kStacksAt, kTotal - kStacksAt, PROT_READ | PROT_WRITE); // one mapping again
+    _guarded = 0;
+}
+
 void Team::start()
 {
     const kernel_host::Block& block = Team::block();
     _count = block.threads.x * block.threads.y * block.threads.z;
+    guard(_count);
     _live = _count, _at_barrier = 0, _barriers = 0;
     _failed = false;
     for (unsigned i = 0; i < _count; i++)

@@ -48,6 +48,9 @@ public:
     bool run(const Function& function, void* const* arguments, unsigned long long order_seed);
     const std::string& failure() const { return _failure; }
 
+    // Nothing runs and the device goes: its stacks need no guards.
+    void release_guards();
+
     // For the module's calls, on the stack of the running fiber.
     int barrier(kernel_host::Vote vote, int value);
     void meet(unsigned mask, void* record, kernel_host::WarpOperation operation, const char* name);
@@ -76,6 +79,7 @@ private:
     static unsigned warp_of(const Fiber& fiber) { return fiber.thread.number / kernel_host::kWarpSize; }
     static void fiber_main();
     void start();
+    void guard(unsigned stacks);
     void resume(Fiber& fiber);
     void wait(Status status);
     bool pass_in_order();
@@ -92,6 +96,7 @@ private:
     void* _scheduler = nullptr; // its stack pointer while a fiber runs
     const Function* _function = nullptr;
     void* const* _arguments = nullptr;
+    unsigned _guarded = 0; // stacks with a page without access below them
     unsigned _count = 0, _live = 0, _at_barrier = 0, _barriers = 0;
     bool _failed = false;
     std::string _failure;
