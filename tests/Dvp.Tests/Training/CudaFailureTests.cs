@@ -85,7 +85,12 @@ public sealed class CudaFailureTests
             using LoadedDvp loaded = TinyDvp.Create(Path.Combine(folder, "model"), config, device);
             TrainerSettings settings = new()
             {
-                Steps = Steps, Batch = 4, LearningRate = 1e-3, Warmup = 0, MaxNorm = 1, CheckpointEvery = 1,
+                Steps = Steps,
+                Batch = 4,
+                LearningRate = 1e-3,
+                Warmup = 0,
+                MaxNorm = 1,
+                CheckpointEvery = 1,
             };
             using Trainer trainer = new(
                 loaded.Model, loaded.Parameters, TinyDvp.Examples(s_bert, 8, seed: 3, longest: 4), null, settings, TinyDvp.Groups(config));
