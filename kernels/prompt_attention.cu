@@ -31,29 +31,6 @@ struct alignas(16) Four
     float at[4];
 };
 
-// Sums over the warp of n values a lane, n a multiple of 16: halves are exchanged, so that n shuffles do, and lane l is left with the
-// sums of values (l / 2) n / 16 + i in v[i], i < n / 16.
-template <int n>
-__device__ __forceinline__ void warp_sum_scattered(float* v, int lane)
-{
-    int left = n;
-#pragma unroll
-    for (int bit = 16; bit > 1; bit /= 2)
-    {
-        left /= 2;
-        bool upper = lane & bit;
-#pragma unroll
-        for (int i = 0; i < n / 2; i++)
-        {
-            if (i >= left) break;
-            float give = upper ? v[i] : v[i + left], keep = upper ? v[i + left] : v[i];
-            v[i] = keep + __shfl_xor_sync(0xffffffffu, give, bit);
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < n / 16; i++) v[i] += __shfl_xor_sync(0xffffffffu, v[i], 1);
-}
-
 // Products of every row with every token of a tile. A warp takes four tokens and a share of the channels; products[share][token][row].
 template <int R>
 __device__ __forceinline__ void row_products(float* products, const float* rows, const float* tokens, int V, int tile)

@@ -84,9 +84,9 @@ public sealed partial class CudaBackend
 
     private static void RequireAdapter(AdapterParameters adapter, Tensor outer, Tensor inner, Tensor input, string operation)
     {
-        RequireShape(outer.Rows == input.Rows && outer.Columns == input.Columns && inner.Rows == input.Rows, operation, outer, input);
-        RequireShape(adapter.Down.Value.Rows == inner.Columns && adapter.Down.Value.Columns == outer.Columns, operation, inner, adapter.Down.Value);
-        RequireShape(adapter.Up.Value.Rows == outer.Columns && adapter.Up.Value.Columns == inner.Columns, operation, outer, adapter.Up.Value);
-        RequireShape(adapter.DownBias.Value.Count == inner.Columns && adapter.UpBias.Value.Count == outer.Columns, operation, outer, inner);
+        CudaShapes.Require(outer.Rows == input.Rows && outer.Columns == input.Columns && inner.Rows == input.Rows, operation, outer, input);
+        CudaShapes.Require(adapter.Down.Value.Rows == inner.Columns && adapter.Down.Value.Columns == outer.Columns, operation, inner, adapter.Down.Value);
+        CudaShapes.Require(adapter.Up.Value.Rows == outer.Columns && adapter.Up.Value.Columns == inner.Columns, operation, outer, adapter.Up.Value);
+        CudaShapes.Require(adapter.DownBias.Value.Count == inner.Columns && adapter.UpBias.Value.Count == outer.Columns, operation, outer, inner);
     }
 }

@@ -21,8 +21,8 @@ public sealed partial class CudaBackend
     {
         const string Operation = nameof(LinearForward);
         (int rows, int outputs, int inputs) = (y.Rows, y.Columns, x.Columns);
-        RequireShape(x.Rows == rows && weight.Value.Rows == outputs && weight.Value.Columns == inputs, Operation, y, weight.Value);
-        RequireShape(bias is null || bias.Value.Count == outputs, Operation, y, bias?.Value);
+        CudaShapes.Require(x.Rows == rows && weight.Value.Rows == outputs && weight.Value.Columns == inputs, Operation, y, weight.Value);
+        CudaShapes.Require(bias is null || bias.Value.Count == outputs, Operation, y, bias?.Value);
         RequireSame(y, preActivation, _real, Operation);
         RequireSame(y, residual, y.Type, Operation);
         (Tensor w, Tensor? b) = (Form(weight), bias is null ? null : Form(bias));
@@ -68,8 +68,8 @@ public sealed partial class CudaBackend
     {
         const string Operation = nameof(LinearBackwardParameters);
         (int outputs, int inputs, int rows) = (dweight.Rows, dweight.Columns, dy.Rows);
-        RequireShape(dy.Columns == outputs && x.Rows == rows && x.Columns == inputs, Operation, dweight, dy);
-        RequireShape(dweight.Type == ElementType.F32, Operation, dweight, dy);
+        CudaShapes.Require(dy.Columns == outputs && x.Rows == rows && x.Columns == inputs, Operation, dweight, dy);
+        CudaShapes.Require(dweight.Type == ElementType.F32, Operation, dweight, dy);
         if (dbias is not null)
         {
             ColumnSums(dbias, dy, Operation);
@@ -103,7 +103,7 @@ public sealed partial class CudaBackend
     {
         const string Operation = nameof(LinearBackwardInput);
         (int rows, int inputs, int outputs) = (dx.Rows, dx.Columns, dy.Columns);
-        RequireShape(dy.Rows == rows && weight.Value.Rows == outputs && weight.Value.Columns == inputs, Operation, dx, weight.Value);
+        CudaShapes.Require(dy.Rows == rows && weight.Value.Rows == outputs && weight.Value.Columns == inputs, Operation, dx, weight.Value);
         RequireSame(dx, residual, dx.Type, Operation);
         Tensor w = Form(weight);
 
@@ -158,7 +158,7 @@ public sealed partial class CudaBackend
     /// <summary>sums += column sums of x.</summary>
     private void ColumnSums(Tensor sums, Tensor x, string operation)
     {
-        RequireShape(sums.Type == ElementType.F32 && sums.IsContiguous && sums.Count == x.Columns, operation, sums, x);
+        CudaShapes.Require(sums.Type == ElementType.F32 && sums.IsContiguous && sums.Count == x.Columns, operation, sums, x);
         int tiles = DivideUp(x.Columns, SumColumns);
 
         // Slices until every multiprocessor has two blocks, as long as each has enough rows to be worth it.

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cuda;
@@ -51,16 +50,8 @@ public sealed partial class CudaBackend
     /// <summary>Whether a result is f32 while activations are 16-bit.</summary>
     private bool IsWide(Tensor result) => result.Type == ElementType.F32 && _real != ElementType.F32;
 
-    private static void RequireShape([DoesNotReturnIf(false)] bool holds, string operation, Tensor a, Tensor? b)
-    {
-        if (!holds)
-        {
-            throw new ArgumentException(b is null ? $"{operation}: {a} does not fit the operator." : $"{operation}: {a} does not fit {b}.");
-        }
-    }
-
     private static void RequireSame(Tensor a, Tensor? b, ElementType type, string operation) =>
-        RequireShape(b is null || (a.Rows == b.Rows && a.Columns == b.Columns && b.Type == type), operation, a, b);
+        CudaShapes.Require(b is null || (a.Rows == b.Rows && a.Columns == b.Columns && b.Type == type), operation, a, b);
 
     /// <summary>x in the storage type: itself, or a copy in the workspace.</summary>
     private Converted Convert(Tensor x, ref Workspace space)
