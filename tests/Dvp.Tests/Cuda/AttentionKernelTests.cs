@@ -25,6 +25,10 @@ public sealed class AttentionKernelTests
             {
                 ways.Add(name, ElementType.F32, "check");
                 ways.Add(name, ElementType.BF16, "permute");
+                if (name.StartsWith("tiles", StringComparison.Ordinal))
+                {
+                    ways.Add(name, ElementType.F16, "check"); // tensor cores
+                }
             }
 
             return ways;
@@ -38,6 +42,8 @@ public sealed class AttentionKernelTests
         ["short forward, shared heads"] = b => OpScenarios.Attention(b, new(2, 6, 9, 4, 2, 12) { Causal = true, Mask = true }),
         ["short forward, wide heads"] = b => OpScenarios.Attention(b, new(1, 5, 40, 1, 1, 130) { Lengths = true }),
         ["tiles"] = b => OpScenarios.Attention(b, new(2, 35, 70, 2, 1, 24) { Causal = true, Lengths = true, Bias = true, Dropout = 0.3f }),
+        ["tiles, odd heads"] = b => OpScenarios.Attention(b, new(1, 70, 70, 3, 3, 33) { Mask = true, Packed = true }),
+        ["tiles, heads of 128"] = b => OpScenarios.Attention(b, new(2, 66, 131, 2, 2, 128) { Lengths = true, Bias = true }),
         ["tiles, wide heads"] = b => OpScenarios.Attention(b, new(1, 9, 67, 1, 1, 200) { Causal = true }),
         ["tiles, widest heads"] = b => OpScenarios.Attention(b, new(1, 34, 66, 1, 1, 256)),
         ["prompt, one block a sequence"] = b => OpScenarios.PromptAttention(b, 128, 1, 5, 7, 12, 3, 0.2f, null, true),

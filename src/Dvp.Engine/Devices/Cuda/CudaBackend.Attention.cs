@@ -44,7 +44,7 @@ public sealed partial class CudaBackend
     /// <summary>Two floats a query, maximum and 1 / sum of its scores, whichever kernel runs.</summary>
     public override int AttentionSavedElements(int batch, int heads, int queries, int keys) => checked(2 * batch * heads * queries);
 
-    /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu and attention_tiled.cu.</summary>
+    /// <summary>context = softmax(scale q k^T + bias, masked) v, per head; see kernels/attention_short.cu, attention_tiled.cu and attention_mma.cu.</summary>
     public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
         AttentionSizes a = CheckAttention(nameof(AttentionForward), context, saved, q, k, v, options);

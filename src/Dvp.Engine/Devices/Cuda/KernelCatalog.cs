@@ -24,6 +24,7 @@ internal static class KernelCatalog
     [
         ("adamw", s_single, [""]),
         ("adapter", s_halves, [""]),
+        ("attention_mma", s_halves, ["head_size=64", "head_size=128"]),
         ("attention_short", s_reals, [""]),
         ("attention_tiled", s_reals, ["head_size=64", "head_size=128", "head_size=256"]),
         ("bce_with_logits", s_reals, [""]),

@@ -1,0 +1,191 @@
+// attention_mma.cu: the forward pass of attention_tiled.cu on the tensor cores, for 16-bit storage and heads of up to 128 channels: what a
+// vision transformer spends its attention on. Formulas, masks and statistics are those of attention_short.cu; the backward pass is
+// attention_tiled.cu's.
+//
+// A block owns 64 queries, a warp 16 of them. Keys and values pass through two buffers of 64 rows, so that the next tile is on its way while this
+// one is multiplied. What mma leaves of q k^T in a lane's registers is what mma takes as the left operand of p v: the probabilities never
+// leave the registers. They are rounded to the storage type there (at most 2^-9 of 1, the row's largest); sums are float.
+//
+// -D head_size: 64 or 128, the least that holds D; channels beyond D are zeros.
+// Cost at T rows: 4 T T D FLOPs a head, on tensor cores; keys and values are read once for 64 queries.
+
+#include "common/attention.cuh"
+#include "common/mma_tile.cuh"
+
+#ifndef head_size
+#define head_size 64
+#endif
+
+constexpr int kQueries = 64;               // of a block
+constexpr int kKeys = 64;                  // of a tile
+constexpr int kHeadChunks = head_size / 8; // chunks of 16 bytes in a row of shared memory
+constexpr int kThreads = 128;
+
+// Begins to bring 64 rows of a head into shared memory, zeros where there is none; through registers where rows begin anywhere.
+__device__ __forceinline__ void fetch_rows(word_4* to, const real* from, int stride, int rows, int D, int aligned)
+{
+#pragma unroll
+    for (int e = threadIdx.x; e < 64 * kHeadChunks; e += kThreads)
+    {
+        int row = e / kHeadChunks, chunk = e % kHeadChunks;
+        int elements = row < rows ? min(8, max(0, D - chunk * 8)) : 0;
+        const real* p = elements ? from + (size_t)row * stride + chunk * 8 : from;
+        word_4* place = to + swizzled<kHeadChunks>(row, chunk);
+        if (aligned) cp_async_16(place, p, elements * 2);
+        else
+        {
+            word_4 words = {};
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+            {
+                if (i < elements) words.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
+            }
+            *place = words;
+        }
+    }
+}
+
+// Grid (B H, tiles of 64 queries). Shared memory: 5 * 64 * head_size * 2 bytes.
+extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
+    real* __restrict__ context,         // (B, Tq, H D)
+    float* __restrict__ statistics,     // (B, H, Tq, 2) or null
+    const real* __restrict__ q,         // (B, Tq, H D)
+    const real* __restrict__ k,         // (B, Tk, G D)
+    const real* __restrict__ v,         // (B, Tk, G D)
+    const void* __restrict__ bias,      // (H, Tq, Tk) or null
+    const int* __restrict__ key_mask,   // (B, Tk) or null
+    const int* __restrict__ key_lengths, // (B) or null
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, Tq, Tk) factors or null
+    int Tq, int Tk, int H, int G, int D, int context_stride, int q_stride, int k_stride, int v_stride,
+    int q_aligned, int k_aligned, int v_aligned,
+    int causal, int bias_wide, int keep_wide, int site, float scale, float rate)
+{
+    extern __shared__ word_4 stages[];
+    constexpr int kTile = 64 * kHeadChunks;
+    word_4* queries = stages;
+    int b = blockIdx.x / H, h = blockIdx.x % H, g = h / (H / G);
+    int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, block_first = blockIdx.y * kQueries;
+    ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    const real* first_key = k + (size_t)b * Tk * k_stride + g * D;
+    const real* first_value = v + (size_t)b * Tk * v_stride + g * D;
+    auto fetch = [&](int t0)
+    {
+        word_4* keys = stages + (1 + 2 * (t0 / kKeys % 2)) * kTile;
+        fetch_rows(keys, first_key + (size_t)t0 * k_stride, k_stride, Tk - t0, D, k_aligned);
+        fetch_rows(keys + kTile, first_value + (size_t)t0 * v_stride, v_stride, Tk - t0, D, v_aligned);
+        cp_async_commit();
+    };
+
+    int end = rule.length;
+    if (causal && block_first + kQueries + Tk - Tq < end) end = block_first + kQueries + Tk - Tq; // no query of the block sees further
+    fetch_rows(queries, q + ((size_t)b * Tq + block_first) * q_stride + h * D, q_stride, Tq - block_first, D, q_aligned);
+    cp_async_commit(); // by itself: a block whose sequence is empty brings no keys
+    if (end > 0) fetch(0);
+    cp_async_wait<0>();
+    __syncthreads();
+    unsigned left[head_size / 16][4];
+    int matrix_row = lane % 8, second = lane / 8 % 2, third = lane / 16; // which row of which of four matrices a lane points at
+#pragma unroll
+    for (int d = 0; d < head_size / 16; d++)
+    {
+        ldmatrix_x4(left[d], queries + swizzled<kHeadChunks>(warp * 16 + second * 8 + matrix_row, 2 * d + third));
+    }
+
+    // A lane has columns 2 (lane % 4) and the next of rows lane / 4 (r = 0) and lane / 4 + 8 (r = 1) of every 16 x 8 piece.
+    int i0 = block_first + warp * 16 + lane / 4;
+    float highest[2] = {-infinity(), -infinity()}, total[2] = {}, o[head_size / 8][4] = {};
+    for (int t0 = 0; t0 < end; t0 += kKeys)
+    {
+        cp_async_wait<0>();
+        __syncthreads(); // the tile is there for all, and nobody reads the other buffer any more
+        if (t0 + kKeys < end) fetch(t0 + kKeys);
+        const word_4* keys = stages + (1 + 2 * (t0 / kKeys % 2)) * kTile;
+        const word_4* values = keys + kTile;
+
+        float s[kKeys / 8][4] = {};
+#pragma unroll
+        for (int d = 0; d < head_size / 16; d++)
+        {
+#pragma unroll
+            for (int n = 0; n < kKeys / 16; n++)
+            {
+                unsigned right[4];
+                ldmatrix_x4(right, keys + swizzled<kHeadChunks>(n * 16 + third * 8 + matrix_row, 2 * d + second));
+                mma(s[2 * n], left[d], right[0], right[1], q);
+                mma(s[2 * n + 1], left[d], right[2], right[3], q);
+            }
+        }
+
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+        {
+            int i = i0 + 8 * r;
+            float top = highest[r];
+#pragma unroll
+            for (int n = 0; n < kKeys / 8; n++)
+            {
+#pragma unroll
+                for (int e = 2 * r; e < 2 * r + 2; e++)
+                {
+                    s[n][e] = i < Tq ? rule.score(s[n][e], i, t0 + n * 8 + lane % 4 * 2 + e % 2) : -infinity();
+                    top = fmaxf(top, s[n][e]);
+                }
+            }
+            top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 1)); // four lanes share a row
+            top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
+            bool blind = top == -infinity();
+            float factor = blind ? 1 : expf(highest[r] - top), added = 0;
+#pragma unroll
+            for (int n = 0; n < kKeys / 8; n++)
+            {
+#pragma unroll
+                for (int e = 2 * r; e < 2 * r + 2; e++)
+                {
+                    float p = blind ? 0 : expf(s[n][e] - top);
+                    added += p;
+                    int j = t0 + n * 8 + lane % 4 * 2 + e % 2;
+                    s[n][e] = rule.drops() && i < Tq && j < Tk ? p * rule.keep(i, j) : p;
+                }
+            }
+            added += __shfl_xor_sync(0xffffffffu, added, 1);
+            added += __shfl_xor_sync(0xffffffffu, added, 2);
+            total[r] = total[r] * factor + added;
+            highest[r] = top;
+#pragma unroll
+            for (int n = 0; n < head_size / 8; n++) o[n][2 * r] *= factor, o[n][2 * r + 1] *= factor;
+        }
+
+#pragma unroll
+        for (int n = 0; n < kKeys / 16; n++)
+        {
+            unsigned weights[4] = {pack(s[2 * n][0], s[2 * n][1], q), pack(s[2 * n][2], s[2 * n][3], q),
+                                   pack(s[2 * n + 1][0], s[2 * n + 1][1], q), pack(s[2 * n + 1][2], s[2 * n + 1][3], q)};
+#pragma unroll
+            for (int d = 0; d < head_size / 16; d++)
+            {
+                unsigned right[4];
+                ldmatrix_x4_trans(right, values + swizzled<kHeadChunks>(n * 16 + second * 8 + matrix_row, 2 * d + third));
+                mma(o[2 * d], weights, right[0], right[1], q);
+                mma(o[2 * d + 1], weights, right[2], right[3], q);
+            }
+        }
+    }
+
+#pragma unroll
+    for (int r = 0; r < 2; r++)
+    {
+        int i = i0 + 8 * r;
+        float inverse = total[r] == 0 ? 0 : 1 / total[r];
+        if (i >= Tq) continue;
+        if (statistics && lane % 4 == 0) save_statistics(statistics, rule.row + i, total[r] == 0 ? 0 : highest[r], inverse);
+        real* row = context + ((size_t)b * Tq + i) * context_stride + h * D;
+#pragma unroll
+        for (int n = 0; n < head_size / 8; n++)
+        {
+            int d = n * 8 + lane % 4 * 2;
+            if (d < D) store(row + d, o[n][2 * r] * inverse);
+            if (d + 1 < D) store(row + d + 1, o[n][2 * r + 1] * inverse);
+        }
+    }
+}
