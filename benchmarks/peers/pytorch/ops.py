@@ -89,6 +89,115 @@ def bce_with_logits(o, rows, classes):
     return lambda: torch.autograd.grad(F.binary_cross_entropy_with_logits(logits, targets) * classes, logits)
 
 
+def embedding_backward(o, batch, tokens, channels, vocabulary):
+    ids, words, dy = o.ids(vocabulary, batch, tokens), o.values(vocabulary, channels, grad=True), o.values(batch, tokens, channels)
+    return gradients(F.embedding(ids, words), [words], dy)
+
+
+def insert_prompt(o, batch, tokens, channels, backward=False):
+    prompt, text = o.values(batch, 1, channels, grad=backward), o.values(batch, tokens, channels, grad=backward)
+    types = o.values(2, channels, grad=backward)
+    forward = lambda: torch.cat([prompt + types[1], text + types[0]], 1)
+    return gradients(forward(), [prompt, text, types], o.values(batch, tokens + 1, channels)) if backward else forward
+
+
+def fill(o, rows, channels):
+    y = o.values(rows, channels)
+    return lambda: y.fill_(0)
+
+
+def copy(o, rows, channels):
+    y, x = o.values(rows, channels), o.values(rows, channels)
+    return lambda: y.copy_(x)
+
+
+def add(o, rows, channels):
+    y, x = o.values(rows, channels), o.values(rows, channels)
+    return lambda: y.add_(x)
+
+
+def dropout(o, rows, channels):
+    x = o.values(rows, channels)
+    return lambda: F.dropout(x, 0.1)
+
+
+def activation(o, rows, channels, backward=False):
+    x = o.values(rows, channels, grad=backward)
+    return gradients(F.gelu(x), [x], o.values(rows, channels)) if backward else lambda: F.gelu(x)
+
+
+def rmsnorm(o, rows, channels, backward=None):
+    x, residual = o.values(rows, channels, grad=backward == "input"), o.values(rows, channels)
+    gamma = o.values(channels, grad=backward == "parameters")
+    forward = lambda: F.rms_norm(x + residual, (channels,), gamma, 1e-6)
+    if backward is None:
+        return forward
+    return gradients(forward(), [x] if backward == "input" else [gamma], o.values(rows, channels))
+
+
+def gated(o, rows, channels, backward=False):
+    gate, up = o.values(rows, channels, grad=backward), o.values(rows, channels, grad=backward)
+    forward = lambda: F.silu(gate) * up
+    return gradients(forward(), [gate, up], o.values(rows, channels)) if backward else forward
+
+
+def rotary(o, batch, tokens, heads, size):
+    x, positions = o.values(batch, tokens, heads, size), o.ids(tokens, batch, tokens)
+    frequencies = 10000.0 ** (-torch.arange(0, size, 2, device=o.device, dtype=torch.float32) / size)
+    angles = positions[:, :, None, None] * frequencies
+    cosine, sine = angles.cos().to(o.dtype), angles.sin().to(o.dtype)
+
+    def call():
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * cosine - b * sine, b * cosine + a * sine], -1)
+    return call
+
+
+def mean_tokens(o, batch, tokens, channels, backward=False):
+    x = o.values(batch, tokens, channels, grad=backward)
+    return gradients(x.mean(1), [x], o.values(batch, channels)) if backward else lambda: x.mean(1)
+
+
+def extract_patches(o, batch, size, patch):
+    x, across = o.values(batch, 3, size, size), size // patch
+    return lambda: x.view(batch, 3, across, patch, across, patch).permute(0, 2, 4, 1, 3, 5).reshape(batch, across * across, 3 * patch * patch)
+
+
+def vision_tokens(o, batch, tokens, channels):
+    patches, first, positions = o.values(batch, tokens - 1, channels), o.values(1, 1, channels), o.values(tokens, channels)
+    return lambda: torch.cat([first.expand(batch, 1, channels), patches], 1) + positions
+
+
+def relative_bias(o, heads, queries, keys, buckets, backward=False):
+    """The lookup alone: the bucket of every pair is known beforehand, as it is here."""
+    weight, pairs = o.values(buckets, heads, grad=backward), o.ids(buckets, queries, keys)
+    forward = lambda: F.embedding(pairs, weight).permute(2, 0, 1).contiguous()
+    return gradients(forward(), [weight], o.values(heads, queries, keys)) if backward else forward
+
+
+def softmax_cross_entropy(o, rows, classes):
+    logits, labels = o.values(rows, classes, grad=True), o.ids(classes, rows)
+    return lambda: torch.autograd.grad(F.cross_entropy(logits, labels), logits)
+
+
+def pieces(o, tensors, elements):
+    """As many f32 tensors as the tool's, of equal sizes: their total is what decides."""
+    return [o.values(elements // tensors, dtype=torch.float32) for _ in range(tensors)]
+
+
+def global_norm(o, tensors, elements):
+    gradients_ = pieces(o, tensors, elements)
+    return lambda: torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients_)))
+
+
+def adamw(o, tensors, elements):
+    parameters = pieces(o, tensors, elements)
+    for p in parameters:
+        p.grad = o.values(*p.shape, dtype=torch.float32)
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6, betas=(0.9, 0.98), weight_decay=0.01, fused=True, capturable=o.device == "cuda")
+    return optimizer.step
+
+
 OPS = {
     "linear_forward": linear,
     "linear_gelu_forward": lambda o, **s: linear(o, activation=F.gelu, **s),
@@ -106,6 +215,30 @@ OPS = {
     "prompt_attention_backward": lambda o, **s: prompt_attention(o, backward=True, **s),
     "embedding_forward": embedding,
     "bce_with_logits": bce_with_logits,
+    "embedding_backward": embedding_backward,
+    "insert_prompt_forward": insert_prompt,
+    "insert_prompt_backward": lambda o, **s: insert_prompt(o, backward=True, **s),
+    "fill": fill,
+    "copy": copy,
+    "add": add,
+    "dropout": dropout,
+    "activation_forward": activation,
+    "activation_backward": lambda o, **s: activation(o, backward=True, **s),
+    "rmsnorm_forward": rmsnorm,
+    "rmsnorm_backward": lambda o, **s: rmsnorm(o, backward="input", **s),
+    "rmsnorm_backward_parameters": lambda o, **s: rmsnorm(o, backward="parameters", **s),
+    "gated_forward": gated,
+    "gated_backward": lambda o, **s: gated(o, backward=True, **s),
+    "rotary": rotary,
+    "mean_tokens_forward": mean_tokens,
+    "mean_tokens_backward": lambda o, **s: mean_tokens(o, backward=True, **s),
+    "extract_patches": extract_patches,
+    "vision_tokens_forward": vision_tokens,
+    "relative_bias_forward": relative_bias,
+    "relative_bias_backward": lambda o, **s: relative_bias(o, backward=True, **s),
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "global_norm": global_norm,
+    "adamw": adamw,
 }
 
 

@@ -31,7 +31,7 @@ internal sealed record OpSizes
 /// The operators of DVP-BERT-base with adapters and of its visual encoder: the products that a forward pass and an adapter training step
 /// make, and everything between them, at the shapes they have there.
 /// </summary>
-internal static class OpCases
+internal static partial class OpCases
 {
     /// <summary>All of them.</summary>
     /// <param name="s">Sizes of the model.</param>
@@ -62,6 +62,15 @@ internal static class OpCases
             yield return PromptBackward(batch, s, element);
             yield return Embedding(batch, s, element);
             yield return Bce(batch, s.Answers, element);
+            foreach (OpCase one in Rest(batch, s, element))
+            {
+                yield return one;
+            }
+        }
+
+        foreach (OpCase one in Once(s, element))
+        {
+            yield return one;
         }
 
         int patches = s.EncoderBatch * s.VisualTokens;

@@ -21,6 +21,9 @@ internal sealed class OpOperands(Backend backend) : IDisposable
     /// <summary>Statistics, sums and gradients of parameters, in f32.</summary>
     public Tensor Sums(params ReadOnlySpan<int> shape) => Values(ElementType.F32, shape);
 
+    /// <summary>Second moments: f32, none negative.</summary>
+    public Tensor Squares(params ReadOnlySpan<int> shape) => Values(ElementType.F32, shape, lowest: 0);
+
     /// <summary>Integers below a bound.</summary>
     public Tensor Integers(int bound, params ReadOnlySpan<int> shape)
     {
@@ -51,11 +54,11 @@ internal sealed class OpOperands(Backend backend) : IDisposable
         _buffers.ForEach(b => b.Dispose());
     }
 
-    private Tensor Values(ElementType type, ReadOnlySpan<int> shape)
+    private Tensor Values(ElementType type, ReadOnlySpan<int> shape, double lowest = -1)
     {
         Tensor tensor = Allocate(type, shape);
         float[] values = new float[tensor.Count];
-        _random.FillUniform(values.AsSpan(0, Math.Min(values.Length, 65521)), -1, 1); // a prime: repeated blocks leave rows different
+        _random.FillUniform(values.AsSpan(0, Math.Min(values.Length, 65521)), lowest, 1); // a prime: repeated blocks leave rows different
         for (int start = 65521; start < values.Length; start += 65521)
         {
             values.AsSpan(0, Math.Min(65521, values.Length - start)).CopyTo(values.AsSpan(start));

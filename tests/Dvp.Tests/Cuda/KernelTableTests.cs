@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Tests.Ops;
+using Dvp.Profiling;
 using Xunit;
 
 namespace Dvp.Tests.Cuda;
@@ -72,8 +73,8 @@ public sealed partial class KernelTableTests
     [Fact]
     public void Every_benchmark_is_a_row_of_the_bench()
     {
-        string cases = Text("src/Dvp/Profiling/OpCases.cs");
-        Assert.All(s_rows.SelectMany(row => Names(row[5])), name => Assert.Contains($"\"{name}\"", cases, StringComparison.Ordinal));
+        string[] ops = [.. OpCases.All(new OpSizes(), [64], 2).Select(c => c.Op)];
+        Assert.All(s_rows.SelectMany(row => Names(row[5])), name => Assert.Contains(name, ops));
     }
 
     private static string Tests(string[] row) => row[4].Trim('`');

@@ -27,7 +27,7 @@ public sealed class OperatorBenchTests
     {
         using CpuBackend backend = new(1);
         OpReport report = Run(backend, new FixedClock(backend, seconds: 1, multiply: 1e9), [.. OpCases.All(s_small, [3], 4)]);
-        Assert.Equal(24, report.Rows.Count);
+        Assert.Equal(48, report.Rows.Count);
         Assert.All(report.Rows, r => Assert.Null(r.Refused));
         OpRow linear = report.Rows[0];
         Assert.Equal("linear_forward rows=15 inputs=32 outputs=96", linear.Case.Name);
