@@ -80,7 +80,7 @@ public sealed class OperatorBenchTests
         ToolRun run = Tool.Run("bench", "--only", "ops", "--list", "--json");
         Assert.Equal(0, run.Code);
         JsonElement[] ops = [.. run.Json.GetProperty("ops").EnumerateArray()];
-        Assert.Equal(44, ops.Length);
+        Assert.Equal(86, ops.Length);
         JsonElement first = ops[0];
         Assert.Equal("linear_forward", first.GetProperty("op").GetString());
         Assert.Equal(64 * 17, first.GetProperty("sizes").GetProperty("rows").GetInt32());
