@@ -4,45 +4,80 @@ namespace Dvp.Engine.Devices.Cpu;
 
 public sealed unsafe partial class CpuBackend
 {
-    /// <inheritdoc/>
-    public override void RelativeBiasForward(Tensor bias, ParameterBlock weight, bool bidirectional, int maxDistance)
+    // A head's bias depends on key - query alone: one line of Tq + Tk - 1 values has them all, and every row of the bias is a window of it.
+    private struct RelativeBiasContext
     {
-        const string Operation = nameof(RelativeBiasForward);
-        NoteLaunch();
-        View table = new(weight.Value, Operation);
-        View y = new(bias, Operation);
-        (int heads, int queries) = RelativeBiasShape(bias, weight.Value, Operation);
-        for (int query = 0; query < queries; query++)
-        {
-            for (int key = 0; key < y.Columns; key++)
-            {
-                float* values = table.Row(RelativeBucket(key - query, table.Rows, bidirectional, maxDistance));
-                for (int head = 0; head < heads; head++)
-                {
-                    y.Row(((long)head * queries) + query)[key] = values[head];
-                }
-            }
-        }
+        internal View Table;
+        internal View Bias;
+        internal int Queries;
+        internal bool Bidirectional;
+        internal int MaxDistance;
+
+        internal readonly int Distances => Queries + Bias.Columns - 1;
+
+        /// <summary>The weights that a place of the line stands for.</summary>
+        internal readonly float* Bucket(int place) =>
+            Table.Row(RelativeBucket(place - (Queries - 1), Table.Rows, Bidirectional, MaxDistance));
+
+        /// <summary>A row of a head: Tk values.</summary>
+        internal readonly float* Row(int head, int query) => Bias.Row(((long)head * Queries) + query);
+
+        /// <summary>Its window of the line.</summary>
+        internal readonly float* Window(float* line, int query) => line + (Queries - 1 - query);
     }
 
     /// <inheritdoc/>
-    public override void RelativeBiasBackward(Tensor dweight, Tensor dbias, bool bidirectional, int maxDistance)
+    public override void RelativeBiasForward(Tensor bias, ParameterBlock weight, bool bidirectional, int maxDistance) =>
+        RelativeBias(bias, weight.Value, bidirectional, maxDistance, nameof(RelativeBiasForward), &RelativeBiasForwardBody);
+
+    /// <inheritdoc/>
+    public override void RelativeBiasBackward(Tensor dweight, Tensor dbias, bool bidirectional, int maxDistance) =>
+        RelativeBias(dbias, dweight, bidirectional, maxDistance, nameof(RelativeBiasBackward), &RelativeBiasBackwardBody);
+
+    private void RelativeBias(
+        Tensor bias, Tensor weight, bool bidirectional, int maxDistance, string operation, delegate*<void*, int, void> body)
     {
-        const string Operation = nameof(RelativeBiasBackward);
         NoteLaunch();
-        View table = new(dweight, Operation);
-        View dy = new(dbias, Operation);
-        (int heads, int queries) = RelativeBiasShape(dbias, dweight, Operation);
-        for (int query = 0; query < queries; query++)
+        (int heads, int queries) = RelativeBiasShape(bias, weight, operation);
+        RelativeBiasContext c = new()
         {
-            for (int key = 0; key < dy.Columns; key++)
-            {
-                float* values = table.Row(RelativeBucket(key - query, table.Rows, bidirectional, maxDistance));
-                for (int head = 0; head < heads; head++)
-                {
-                    values[head] += dy.Row(((long)head * queries) + query)[key];
-                }
-            }
+            Table = new View(weight, operation),
+            Bias = new View(bias, operation),
+            Queries = queries,
+            Bidirectional = bidirectional,
+            MaxDistance = maxDistance,
+        };
+        Run(heads, body, &c);
+    }
+
+    private static void RelativeBiasForwardBody(void* context, int head)
+    {
+        ref RelativeBiasContext c = ref *(RelativeBiasContext*)context;
+        float* line = CpuScratch.Floats(c.Distances);
+        for (int place = 0; place < c.Distances; place++)
+        {
+            line[place] = c.Bucket(place)[head];
+        }
+
+        for (int query = 0; query < c.Queries; query++)
+        {
+            new Span<float>(c.Window(line, query), c.Bias.Columns).CopyTo(new Span<float>(c.Row(head, query), c.Bias.Columns));
+        }
+    }
+
+    private static void RelativeBiasBackwardBody(void* context, int head)
+    {
+        ref RelativeBiasContext c = ref *(RelativeBiasContext*)context;
+        float* line = CpuScratch.Floats(c.Distances);
+        new Span<float>(line, c.Distances).Clear();
+        for (int query = 0; query < c.Queries; query++)
+        {
+            CpuRows.Add(c.Window(line, query), c.Row(head, query), c.Bias.Columns);
+        }
+
+        for (int place = 0; place < c.Distances; place++)
+        {
+            c.Bucket(place)[head] += line[place];
         }
     }
 
