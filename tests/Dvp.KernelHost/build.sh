@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the kernel host into a folder: libcuda.so.1, libnvrtc.so.13 and the headers that kernels are compiled against. The folder stands
-# for itself and may be moved. What is up to date is not built again.
+# Builds the kernel host into a folder: libcuda.so.1, libnvrtc.so.13, libcublasLt.so.13 and the headers that kernels are compiled against. The
+# folder stands for itself and may be moved. What is up to date is not built again.
 #
 #     tests/Dvp.KernelHost/build.sh DIR
 set -euo pipefail
@@ -18,7 +18,7 @@ if [ "$(cat "$out/stamp" 2>/dev/null || true)" = "$stamp" ]; then
     exit 0
 fi
 
-# Three translation units: the sources share their headers, which cost more than they do. An object is kept while it is newer than all.
+# Few translation units: the sources share their headers, which cost more than they do. An object is kept while it is newer than all.
 work="$out/objects"
 mkdir -p "$work"
 newest="$(ls -t "$here"/build.sh "$here"/src/*.h "$here"/src/*/*.h "$here"/include/*/abi.h | head -n 1)"
@@ -39,13 +39,15 @@ unit driver "$here"/src/driver/*.cpp &
 driver=$!
 unit common "$here"/src/{mode,files,rewrite,image,compile}.cpp
 unit nvrtc "$here"/src/nvrtc.cpp
+unit cublaslt "$here"/src/cublaslt.cpp
 wait "$driver"
 # Names of their own inside: whatever else in the process opens a driver or NVRTC by name must not be given these.
 link() { "$compiler" -shared -pthread -Wl,--no-undefined -Wl,-soname,"kernel-host-$1" -o "$work/$1" "${@:2}" -ldl; }
 link libnvrtc.so.13 "$work/nvrtc.o" "$work/common.o"
+link libcublasLt.so.13 "$work/cublaslt.o"
 link libcuda.so.1 "$work/driver.o" "$work/common.o"
 
 rm -rf "$out/include" "$out/stamp"
 cp -r "$here/include" "$out/include"
-mv "$work/libnvrtc.so.13" "$work/libcuda.so.1" "$out/"
+mv "$work"/lib*.so.* "$out/"
 echo "$stamp" > "$out/stamp"

@@ -8,6 +8,7 @@ using Dvp.Models.Bert;
 using Dvp.Models.Clip;
 using Dvp.Profiling;
 using Dvp.Prompting;
+using Dvp.Settings;
 
 namespace Dvp.Cli.Commands;
 
@@ -59,6 +60,7 @@ internal static class BenchCommand
                     Batches = parse.GetResult(batch) is { Implicit: false } ? [parse.GetValue(batch)] : [64, 256],
                     Seconds = parse.GetValue(seconds),
                     Filter = parse.GetValue(filter),
+                    CublasLt = DvpEnvironment.CublasLt,
                     OnRow = name => output.Progress($"measuring {name}"),
                 });
             }

@@ -39,6 +39,11 @@ internal static class BenchOps
                 json.WriteNumber("sets", row.Sets);
                 json.WriteNumber("floor_seconds", row.Floor);
                 json.WriteNumber("roofline_share", row.RooflineShare);
+                if (row.CublasLt is { } peer)
+                {
+                    json.WriteNumber("cublaslt_seconds", peer);
+                }
+
                 json.WriteNumber("drift", row.Drift);
                 json.WriteString("refused", row.Refused);
                 json.WriteEndObject();
@@ -55,7 +60,7 @@ internal static class BenchOps
         output.Line(string.Create(
             CultureInfo.InvariantCulture,
             $"measured roofline: copy {report.CopyBytesPerSecond / 1e9:0.0} GB/s, multiply-add {report.FlopsPerSecond / 1e12:0.000} TFLOP/s"));
-        TextTable table = new("operator", ">median us", ">p95 us", ">floor us", ">% of roofline", ">GB/s", ">TFLOP/s", "note");
+        TextTable table = new("operator", ">median us", ">p95 us", ">floor us", ">% of roofline", ">GB/s", ">TFLOP/s", ">cuBLASLt us", "note");
         foreach (OpRow row in report.Rows)
         {
             bool timed = row.Refused is null;
@@ -68,6 +73,7 @@ internal static class BenchOps
                 timed ? Number(100 * row.RooflineShare, "0") : "",
                 timed ? Number(row.Case.Bytes / row.Median / 1e9, "0.0") : "",
                 timed ? Number(row.Case.Flops / row.Median / 1e12, "0.000") : "",
+                row.CublasLt is { } peer ? Number(1e6 * peer, "0.0") : "",
                 row.Refused is { } why ? $"refused: {why}" : drift);
         }
 

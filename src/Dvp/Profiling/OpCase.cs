@@ -30,6 +30,9 @@ public sealed record OpCase(string Op, IReadOnlyList<OpSize> Sizes, double Flops
 /// <param name="Refused">Why the row has no time; null where it has one.</param>
 public sealed record OpRow(OpCase Case, double Median, double P95, int Runs, int Sets, double Floor, double Drift, string? Refused)
 {
+    /// <summary>Seconds that cuBLASLt takes for the same product, the median over the runs; null where it was not measured.</summary>
+    public double? CublasLt { get; init; }
+
     /// <summary>The floor over the time: 1 is the best there is.</summary>
     public double RooflineShare => Median > 0 ? Floor / Median : 0;
 }

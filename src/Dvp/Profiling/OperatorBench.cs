@@ -22,6 +22,9 @@ public sealed record OperatorBenchOptions
     /// <summary>Only operators whose name contains this; null for all.</summary>
     public string? Filter { get; init; }
 
+    /// <summary>File or folder of cuBLASLt, which is measured beside our products on a GPU; null for the usual places, and then it may be missing.</summary>
+    public string? CublasLt { get; init; }
+
     /// <summary>Called with the name of each row before it is measured.</summary>
     public Action<string>? OnRow { get; init; }
 }
@@ -46,7 +49,7 @@ public static class OperatorBench
     /// <summary>Measures.</summary>
     /// <param name="backend">The device.</param>
     /// <param name="options">What to run.</param>
-    /// <exception cref="DvpException">The device has no clock to measure with.</exception>
+    /// <exception cref="DvpException">The device has no clock to measure with, or cuBLASLt is not where <paramref name="options"/> say.</exception>
     public static OpReport Run(Backend backend, OperatorBenchOptions options)
     {
         using OpClock clock = Clock(backend, options);
@@ -56,6 +59,7 @@ public static class OperatorBench
     /// <summary>The same with clock and operators given.</summary>
     internal static OpReport Run(Backend backend, OpClock clock, OperatorBenchOptions options, IReadOnlyList<OpCase> cases)
     {
+        using CublasLtPeer? peer = backend is CudaBackend gpu ? CublasLtPeer.Find(gpu, options.CublasLt) : null;
         options.OnRow?.Invoke("the roofline");
         double copy = clock.CopyRate(options.Seconds), multiply = clock.MultiplyRate();
         List<(OpRow Row, double Bytes)> rows = [];
@@ -68,7 +72,7 @@ public static class OperatorBench
                 row = Measure(backend, clock, options, one, copy, ref multiply); // the clock moved: once more, and then it is said
             }
 
-            rows.Add((row, one.Bytes));
+            rows.Add((peer is null ? row : row with { CublasLt = MeasurePeer(backend, clock, options, one, peer, row.Sets) }, one.Bytes));
         }
 
         return new OpReport(
@@ -95,27 +99,11 @@ public static class OperatorBench
             calls.Add(one.Prepare(operands));
         }
 
-        using IOpTimer timer = clock.Record(() =>
-        {
-            foreach (Action call in calls)
-            {
-                call();
-            }
-        });
-        for (long start = Stopwatch.GetTimestamp(), runs = 0; runs < 2 || Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds / 2; runs++)
-        {
-            timer.Seconds();
-        }
-
+        using IOpTimer timer = Warm(clock, options, calls);
         double rateBefore = clock.MultiplyRate();
         List<double> seconds = new(MostRuns);
         (long downloads, long managed) = (backend.Counters.Downloads, GC.GetAllocatedBytesForCurrentThread());
-        for (long start = Stopwatch.GetTimestamp();
-            seconds.Count < LeastRuns || (seconds.Count < MostRuns && Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds);)
-        {
-            seconds.Add(timer.Seconds() / sets);
-        }
-
+        Time(timer, options, sets, seconds);
         managed = GC.GetAllocatedBytesForCurrentThread() - managed;
         double rateAfter = clock.MultiplyRate();
         multiply = Math.Max(multiply, Math.Max(rateBefore, rateAfter));
@@ -127,6 +115,55 @@ public static class OperatorBench
         return new OpRow(
             one, seconds[seconds.Count / 2], seconds[(int)(0.95 * (seconds.Count - 1))], seconds.Count, sets, floor,
             Math.Abs(rateAfter - rateBefore) / Math.Max(rateBefore, rateAfter), refused);
+    }
+
+    // The bare product: bias and activation are extra work of ours.
+    private static double? MeasurePeer(Backend backend, OpClock clock, OperatorBenchOptions options, OpCase one, CublasLtPeer peer, int sets)
+    {
+        if (!one.Op.StartsWith("linear_", StringComparison.Ordinal) || !one.Op.EndsWith("forward", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        (int rows, int inputs, int outputs) = (one.Sizes[0].Value, one.Sizes[1].Value, one.Sizes[2].Value);
+        using OpOperands operands = new(backend);
+        List<Action> calls = [];
+        while (calls.Count < sets)
+        {
+            calls.Add(peer.Product(operands.Activations(rows, outputs), operands.Activations(rows, inputs), operands.Activations(outputs, inputs)));
+        }
+
+        using IOpTimer timer = Warm(clock, options, calls);
+        List<double> seconds = [];
+        Time(timer, options, sets, seconds);
+        seconds.Sort();
+        return seconds[seconds.Count / 2];
+    }
+
+    private static IOpTimer Warm(OpClock clock, OperatorBenchOptions options, List<Action> calls)
+    {
+        IOpTimer timer = clock.Record(() =>
+        {
+            foreach (Action call in calls)
+            {
+                call();
+            }
+        });
+        for (long start = Stopwatch.GetTimestamp(), runs = 0; runs < 2 || Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds / 2; runs++)
+        {
+            timer.Seconds();
+        }
+
+        return timer;
+    }
+
+    private static void Time(IOpTimer timer, OperatorBenchOptions options, int sets, List<double> seconds)
+    {
+        for (long start = Stopwatch.GetTimestamp();
+            seconds.Count < LeastRuns || (seconds.Count < MostRuns && Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds);)
+        {
+            seconds.Add(timer.Seconds() / sets);
+        }
     }
 
     // The roofline counts as the best that was measured in the whole run, so rows are judged when all are done.

@@ -30,6 +30,9 @@ public static class DvpEnvironment
     /// <summary>Name of the variable behind <see cref="Nvrtc"/>.</summary>
     public const string NvrtcName = "DVP_NVRTC";
 
+    /// <summary>Name of the variable behind <see cref="CublasLt"/>.</summary>
+    public const string CublasLtName = "DVP_CUBLASLT";
+
     /// <summary>Name of the variable behind <see cref="CacheFolder"/>.</summary>
     public const string CacheFolderName = "DVP_CACHE_DIR";
 
@@ -51,6 +54,7 @@ public static class DvpEnvironment
         new(ThreadsName, "all processors that the process may use", "CPU threads of a command without --threads."),
         new(CudaDriverName, "the usual names", "File or folder of the CUDA driver library (libcuda.so.1)."),
         new(NvrtcName, "the usual names", "File or folder of the CUDA run-time compiler (libnvrtc.so)."),
+        new(CublasLtName, "the usual names", "File or folder of NVIDIA's cuBLASLt, which dvp bench --only ops measures beside our products; nothing else uses it."),
         new(CacheFolderName, "dvp in the user's cache folder", "Folder that keeps compiled kernels."),
         new(CacheMegabytesName, "256", "The most megabytes of compiled kernels that are kept; 0 keeps none."),
         new(KernelsFolderName, "none", "Folder of kernels compiled beforehand (dvp kernels build): with it nothing is compiled."),
@@ -74,6 +78,9 @@ public static class DvpEnvironment
 
     /// <summary>File or folder of NVRTC; null for the usual names.</summary>
     public static string? Nvrtc => Read(NvrtcName);
+
+    /// <summary>File or folder of cuBLASLt; null for the usual names.</summary>
+    public static string? CublasLt => Read(CublasLtName);
 
     /// <summary>Folder of compiled kernels: what the variable names, else a folder of dvp in the user's cache folder.</summary>
     public static string CacheFolder => Path.Combine(Read(CacheFolderName) ?? Path.Combine(UserCacheFolder, "dvp"), "kernels");

@@ -8,6 +8,7 @@
 #include "kernel_host/abi.h"
 #include "kernel_host/builtins.h"
 #include "kernel_host/bits.h"
+#include "kernel_host/half.h"
 #include "kernel_host/math.h"
 #include "kernel_host/barrier.h"
 #include "kernel_host/warp.h"

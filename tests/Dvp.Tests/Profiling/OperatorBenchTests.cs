@@ -1,7 +1,12 @@
 using System.Text.Json;
+using Dvp.Engine;
+using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.Devices.Cuda;
+using Dvp.Engine.Tensors;
 using Dvp.Profiling;
 using Dvp.Tests.Cli;
+using Dvp.Tests.Cuda;
 using Xunit;
 
 namespace Dvp.Tests.Profiling;
@@ -100,13 +105,28 @@ public sealed class OperatorBenchTests
         });
     }
 
+    [Fact]
+    [Requires(Capability.KernelHost)]
+    public void Products_are_measured_beside_cublaslt_where_it_is_found()
+    {
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, new CudaOptions { Driver = KernelHost.Folder, Nvrtc = KernelHost.Folder });
+        OpCase[] cases = [.. OpCases.All(s_small, [3], 4).Where(c => c.Op is "linear_gelu_forward" or "copy")];
+        OpReport report = OperatorBench.Run(
+            backend, new FixedClock(backend, 1, 1e9), new OperatorBenchOptions { Seconds = 1e-6, CublasLt = KernelHost.Folder }, cases);
+        Assert.Equal(["linear_gelu_forward", "copy"], report.Rows.Select(r => r.Case.Op));
+        Assert.Equal(1.0 / report.Rows[0].Sets, report.Rows[0].CublasLt!.Value, 12);
+        Assert.Null(report.Rows[1].CublasLt);
+        DvpException missing = Assert.Throws<DvpException>(() => CublasLtPeer.Find(backend, "/nowhere"));
+        Assert.Contains("cuBLASLt cannot be loaded", missing.Message);
+    }
+
     private static double OperatorFloor(OpReport report, double flops) => flops / report.FlopsPerSecond;
 
     private static OpReport Run(CpuBackend backend, OpClock clock, IReadOnlyList<OpCase> cases) =>
         OperatorBench.Run(backend, clock, new OperatorBenchOptions { Seconds = 1e-6 }, cases);
 
     /// <summary>Runs the work and says what it is told to say.</summary>
-    private sealed class FixedClock(CpuBackend backend, double seconds, double multiply) : OpClock(backend)
+    private sealed class FixedClock(Backend backend, double seconds, double multiply) : OpClock(backend)
     {
         public int Asked { get; private set; }
 
