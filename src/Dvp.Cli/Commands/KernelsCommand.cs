@@ -16,15 +16,17 @@ internal static class KernelsCommand
     public static Command Create(CliHost host)
     {
         DvpCommand command = new(
-            host, "kernels", "Lists the CUDA kernels, compiles them for other machines, and shows what they need of a GPU; no GPU is needed.",
+            host, "kernels", "Lists the CUDA kernels, compiles them for other machines, and shows what they need of a GPU; only tune needs one.",
             "dvp kernels list",
             "dvp kernels build --arch sm_80,sm_90a --out compiled",
             "dvp kernels show layernorm_forward_warp_per_row --sass --arch sm_90a",
-            "dvp kernels resources");
+            "dvp kernels resources",
+            "dvp kernels tune");
         command.Add(List(host));
         command.Add(Build(host));
         command.Add(Show(host));
         command.Add(Resources(host));
+        command.Add(KernelsTune.Create(host));
         return command.Runs((_, output) => Print(output));
     }
 

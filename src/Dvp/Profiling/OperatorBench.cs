@@ -80,7 +80,9 @@ public static class OperatorBench
             [.. rows.Select(r => Judge(r.Row, copy, multiply, clock.Margin))]);
     }
 
-    private static OpClock Clock(Backend backend, OperatorBenchOptions options) => backend switch
+    /// <summary>The clock of a device.</summary>
+    /// <exception cref="DvpException">It has none.</exception>
+    internal static OpClock Clock(Backend backend, OperatorBenchOptions options) => backend switch
     {
         CpuBackend cpu => new CpuOpClock(cpu, options.Threads == 0 ? Environment.ProcessorCount : options.Threads),
         CudaBackend { HasClock: true } gpu => new CudaOpClock(gpu),
@@ -92,8 +94,7 @@ public static class OperatorBench
         using OpOperands operands = new(backend);
         long before = backend.Counters.BytesAllocated;
         List<Action> calls = [one.Prepare(operands)];
-        long set = Math.Max(1, backend.Counters.BytesAllocated - before);
-        int sets = (int)Math.Clamp(((2 * clock.CacheBytes) + set - 1) / set, 1, MostSets);
+        int sets = SetsBeyondCache(clock, backend.Counters.BytesAllocated - before);
         while (calls.Count < sets)
         {
             calls.Add(one.Prepare(operands));
@@ -140,7 +141,12 @@ public static class OperatorBench
         return seconds[seconds.Count / 2];
     }
 
-    private static IOpTimer Warm(OpClock clock, OperatorBenchOptions options, List<Action> calls)
+    /// <summary>Sets of operands of some bytes each that no cache holds together, as far as that is useful.</summary>
+    internal static int SetsBeyondCache(OpClock clock, long bytes) =>
+        (int)Math.Clamp(((2 * clock.CacheBytes) + Math.Max(1, bytes) - 1) / Math.Max(1, bytes), 1, MostSets);
+
+    /// <summary>Takes over calls and runs them until the device is warm.</summary>
+    internal static IOpTimer Warm(OpClock clock, OperatorBenchOptions options, List<Action> calls)
     {
         IOpTimer timer = clock.Record(() =>
         {
@@ -157,7 +163,8 @@ public static class OperatorBench
         return timer;
     }
 
-    private static void Time(IOpTimer timer, OperatorBenchOptions options, int sets, List<double> seconds)
+    /// <summary>Seconds of one of the sets, run by run, for the time that the options give.</summary>
+    internal static void Time(IOpTimer timer, OperatorBenchOptions options, int sets, List<double> seconds)
     {
         for (long start = Stopwatch.GetTimestamp();
             seconds.Count < LeastRuns || (seconds.Count < MostRuns && Stopwatch.GetElapsedTime(start).TotalSeconds < options.Seconds);)

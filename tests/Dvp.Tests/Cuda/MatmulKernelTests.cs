@@ -42,8 +42,8 @@ public sealed class MatmulKernelTests
     public void Every_way_gives_the_product(ElementType real, int tileM, int tileN, int splits, string mode)
     {
         // Rows of whole chunks of 16 bytes, with tails; then rows that begin anywhere.
-        Compare(real, mode, (tileM, tileN, splits), b => OpScenarios.Linear(b, 136, 72, 104, Activation.GeluErf, true, true, gap: 8));
-        Compare(real, mode, (tileM, tileN, splits), b => OpScenarios.Linear(b, 70, 133, 65, Activation.Silu, true, true, gap: 1));
+        Compare(real, mode, new ProductWay(tileM, tileN, splits), b => OpScenarios.Linear(b, 136, 72, 104, Activation.GeluErf, true, true, gap: 8));
+        Compare(real, mode, new ProductWay(tileM, tileN, splits), b => OpScenarios.Linear(b, 70, 133, 65, Activation.Silu, true, true, gap: 1));
     }
 
     [Theory]
@@ -56,14 +56,14 @@ public sealed class MatmulKernelTests
         Compare(real, mode, null, b => OpScenarios.Adapter(b, 256, 40, 128, Activation.GeluTanh, trains: false));
     }
 
-    private static void Compare(ElementType real, string mode, (int TileM, int TileN, int Splits)? way, Action<OpBench> body)
+    private static void Compare(ElementType real, string mode, ProductWay? way, Action<OpBench> body)
     {
         using ReferenceBackend reference = new();
         TensorArchive expected = Run(reference, real, body);
         string folder = KernelHost.FolderFor(mode);
         using CudaBackend device = CudaBackend.Open(
             0, real, new CudaOptions { Driver = folder, Nvrtc = folder, CacheFolder = Path.Combine(folder, "cache") });
-        device.Tiling = way;
+        device.Way = way;
         TensorArchive actual = Run(device, real, body);
         foreach (string name in expected.Names)
         {

@@ -12,8 +12,29 @@ public sealed partial class CudaBackend
     private const int SumColumns = 64;
     private const int SumRows = 64;
 
-    /// <summary>The way every product is made, for tests of each way and for measuring one against another; null for the plan's own choice.</summary>
-    internal (int TileM, int TileN, int Splits)? Tiling { get; set; }
+    private MatmulTuning? _tuning;
+
+    /// <summary>The way every product is made, for measuring one way against another; null for the tuned one, or the plan's own choice.</summary>
+    public ProductWay? Way { get; set; }
+
+    private MatmulTuning Tuning =>
+        _tuning ??= MatmulTuning.Load(_options.CacheFolder, _context.Info.Name, _context.Info.Architecture, _real, _options.Note);
+
+    /// <summary>Products for which a measured way is kept.</summary>
+    public int TunedProducts => Tuning.Count;
+
+    /// <summary>Every way that a product can be made in.</summary>
+    public IEnumerable<ProductWay> Ways(ProductShape shape) =>
+        shape.Form != ProductForm.BackwardWeight && shape.Rows <= MatmulPlan.MatvecRows ? [] // matvec's
+        : MatmulPlan.Ways(_real, shape);
+
+    /// <summary>Makes a product in a given way from now on, on this device and, once kept, on every later one; null for the plan's own choice.</summary>
+    public void Tune(ProductShape shape, ProductWay? way) => Tuning.Set(shape, way);
+
+    /// <summary>Keeps what <see cref="Tune"/> was told.</summary>
+    /// <returns>The file; null where the device keeps no files.</returns>
+    /// <exception cref="DvpException">It cannot be written.</exception>
+    public string? KeepTuning() => Tuning.Save();
 
     /// <inheritdoc/>
     public override void LinearForward(
@@ -27,7 +48,7 @@ public sealed partial class CudaBackend
         RequireSame(y, residual, y.Type, Operation);
         (Tensor w, Tensor? b) = (Form(weight), bias is null ? null : Form(bias));
 
-        MatmulPlan plan = Plan(matvec: true, rows, outputs, inputs);
+        MatmulPlan plan = Plan(new ProductShape(ProductForm.Forward, rows, outputs, inputs));
         Workspace space = new(this, Converted.Bytes(x, _real) + plan.PartBytes(rows, outputs));
         Converted from = Convert(x, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, outputs));
@@ -75,7 +96,7 @@ public sealed partial class CudaBackend
             ColumnSums(dbias, dy, Operation);
         }
 
-        MatmulPlan plan = Plan(matvec: false, outputs, inputs, rows);
+        MatmulPlan plan = Plan(new ProductShape(ProductForm.BackwardWeight, outputs, inputs, rows));
         Workspace space = new(this, Converted.Bytes(dy, _real) + Converted.Bytes(x, _real) + plan.PartBytes(outputs, inputs));
         (Converted from, Converted input) = (Convert(dy, ref space), Convert(x, ref space));
         KernelArgument partial = space.Take(plan.PartBytes(outputs, inputs));
@@ -107,7 +128,7 @@ public sealed partial class CudaBackend
         RequireSame(dx, residual, dx.Type, Operation);
         Tensor w = Form(weight);
 
-        MatmulPlan plan = Plan(matvec: true, rows, inputs, outputs);
+        MatmulPlan plan = Plan(new ProductShape(ProductForm.BackwardInput, rows, inputs, outputs));
         Workspace space = new(this, Converted.Bytes(dy, _real) + plan.PartBytes(rows, inputs));
         Converted from = Convert(dy, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, inputs));
@@ -175,9 +196,9 @@ public sealed partial class CudaBackend
         }
     }
 
-    private MatmulPlan Plan(bool matvec, int rows, int columns, int depth) => Tiling is { } way
-        ? MatmulPlan.Of(_real, way.TileM, way.TileN, way.Splits, depth)
-        : MatmulPlan.Choose(_real, matvec, rows, columns, depth, Multiprocessors);
+    private MatmulPlan Plan(ProductShape s) => (Way ?? Tuning.Find(s)) is { } way
+        ? MatmulPlan.Of(_real, way.TileM, way.TileN, way.Splits, s.Depth)
+        : MatmulPlan.Choose(_real, matvec: s.Form != ProductForm.BackwardWeight, s.Rows, s.Columns, s.Depth, Multiprocessors);
 
     private static Extents Grid(MatmulPlan plan, int rows, int columns) =>
         (DivideUp(rows, plan.TileM), DivideUp(columns, plan.TileN), plan.Splits);

@@ -17,6 +17,7 @@ public sealed partial class CudaBackend : Backend
     private readonly ElementType _real;
     private readonly CudaContext _context;
     private readonly CudaStream _stream;
+    private readonly CudaOptions _options;
     private readonly KernelLibrary _library;
     private bool _disposed;
 
@@ -25,6 +26,7 @@ public sealed partial class CudaBackend : Backend
         _context = context;
         _stream = stream;
         _real = real;
+        _options = options;
         _library = new KernelLibrary(context, new LaunchQueue(this), options);
     }
 

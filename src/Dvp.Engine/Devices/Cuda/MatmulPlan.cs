@@ -80,7 +80,7 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
             for (int wanted = 1; wanted <= MostSplits; wanted++)
             {
                 MatmulPlan plan = Of(real, tile.M, tile.N, wanted, depth);
-                if (plan.Splits != wanted || (wanted > 1 && (plan.DepthPerSplit < LeastDepth || plan.PartBytes(rows, columns) > MostPartBytes)))
+                if (plan.Splits != wanted || (wanted > 1 && !plan.IsWorthSplitting(rows, columns)))
                 {
                     continue;
                 }
@@ -96,6 +96,14 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
         return best;
     }
 
+    /// <summary>Every way that the tiled kernels have for a product: each tile, each split of whole turns of the pipeline.</summary>
+    public static IEnumerable<ProductWay> Ways(ElementType real, ProductShape s) =>
+        from tile in real == ElementType.F32 ? s_simt : s_mma
+        from splits in Enumerable.Range(1, MostSplits)
+        let plan = Of(real, tile.M, tile.N, splits, s.Depth)
+        where plan.Splits == splits && (splits == 1 || plan.IsWorthSplitting(s.Rows, s.Columns))
+        select new ProductWay(tile.M, tile.N, splits);
+
     /// <summary>A product with a given tile whose sum is split into equal parts, of whole turns of the pipeline: as many as wanted, or fewer.</summary>
     public static MatmulPlan Of(ElementType real, int tileM, int tileN, int splits, int depth)
     {
@@ -104,6 +112,8 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
         return new MatmulPlan(
             real == ElementType.F32 ? "matmul_simt" : "matmul_mma", tileM, tileN, CudaBackend.DivideUp(turns, turnsPerSplit), turnsPerSplit * Depth);
     }
+
+    private bool IsWorthSplitting(int rows, int columns) => DepthPerSplit >= LeastDepth && PartBytes(rows, columns) <= MostPartBytes;
 
     // In multiplications of one multiprocessor. On an A100 it makes about 1.4e12 a second on the tensor cores and 9e10 without, and has 1.8e10
     // bytes a second of the memory's rate (other devices have like ratios): so many multiplications are a byte, and so many the 3 us of
