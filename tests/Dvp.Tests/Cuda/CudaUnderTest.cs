@@ -10,8 +10,10 @@ namespace Dvp.Tests.Cuda;
 /// <param name="real">Type of activations and frozen weights.</param>
 public sealed class CudaUnderTest(ElementType real) : DeviceUnderTest
 {
-    // One cache of compiled kernels for all tests of the process and for later runs: its keys hold everything that the code depends on.
-    private static readonly string s_cache = Path.Combine(Path.GetTempPath(), "dvp-kernel-host", "cache");
+    /// <summary>The folder for <c>DVP_CACHE_DIR</c>: all tests, in this process, in those that it starts and in later ones, share what was compiled.</summary>
+    public static string CacheRoot { get; } = Path.Combine(Path.GetTempPath(), "dvp-kernel-host");
+
+    private static readonly string s_cache = Path.Combine(CacheRoot, "kernels"); // as DvpEnvironment names it; keys hold everything that the code depends on
 
     /// <summary>Two runs must give the same bits.</summary>
     public override IReadOnlyList<int> ThreadCounts => [0, 0];

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Dvp.Tests.Cli;
 
 namespace Dvp.Tests.Training;
 
@@ -21,7 +22,8 @@ internal sealed class ChildProcess : IDisposable
     /// <summary>Starts a part.</summary>
     /// <param name="part">A key of the parts in <see cref="Parts"/>.</param>
     /// <param name="folder">What the part gets to work on.</param>
-    public ChildProcess(string part, string folder)
+    /// <param name="environment">Variables that it gets besides; null for none.</param>
+    public ChildProcess(string part, string folder, IReadOnlyDictionary<string, string>? environment = null)
     {
         string program = Environment.ProcessPath ?? throw new InvalidOperationException("The test program has no path.");
         ProcessStartInfo start = new(program) { RedirectStandardOutput = true, RedirectStandardError = true };
@@ -32,6 +34,11 @@ internal sealed class ChildProcess : IDisposable
 
         start.Environment[PartVariable] = part;
         start.Environment[FolderVariable] = folder;
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
         _process.ErrorDataReceived += (_, line) => _errors.AppendLine(line.Data);
         _process.BeginErrorReadLine();
@@ -44,6 +51,7 @@ internal sealed class ChildProcess : IDisposable
         ["search"] = ResumeTests.SearchToTheEnd,
         ["allocations"] = AllocationTests.Measure,
         ["cuda-failures"] = CudaFailureTests.FailAndGoOn,
+        ["command"] = CommandProcess.RunPart,
     };
 
     /// <summary>The next line that the part wrote; null when it has ended.</summary>
