@@ -19,13 +19,15 @@ public sealed record CudaProbe(ProbedLibrary Driver, IReadOnlyList<CudaDeviceInf
     /// <param name="nvrtcFolders">Folders to search for NVRTC after the loader's own places.</param>
     public static CudaProbe Run(string? driverPath, string? nvrtcPath, IReadOnlyList<string> nvrtcFolders)
     {
-        List<CudaDeviceInfo> devices = [];
-        ProbedLibrary driver = ProbeDriver(driverPath, devices);
-        return new CudaProbe(driver, devices, ProbeNvrtc(new NvrtcSearch(nvrtcPath, nvrtcFolders, driver.Version)));
+        (ProbedLibrary driver, IReadOnlyList<CudaDeviceInfo> devices) = RunDriver(driverPath);
+        return new CudaProbe(driver, devices, RunNvrtc(new NvrtcSearch(nvrtcPath, nvrtcFolders, driver.Version)));
     }
 
-    private static ProbedLibrary ProbeDriver(string? path, List<CudaDeviceInfo> devices)
+    /// <summary>Looks for the driver and its devices alone.</summary>
+    /// <param name="path">File or folder of the driver; null for the usual places.</param>
+    public static (ProbedLibrary Driver, IReadOnlyList<CudaDeviceInfo> Devices) RunDriver(string? path)
     {
+        List<CudaDeviceInfo> devices = [];
         List<string> tried = [];
         try
         {
@@ -36,15 +38,17 @@ public sealed record CudaProbe(ProbedLibrary Driver, IReadOnlyList<CudaDeviceInf
             }
 
             string? problem = devices.Count == 0 ? "The driver has no device: see nvidia-smi, and give containers the GPU." : null;
-            return new ProbedLibrary(Interop.LibraryFiles.PathOfLoaded(driver.File), driver.Version, tried, problem);
+            return (new ProbedLibrary(Interop.LibraryFiles.PathOfLoaded(driver.File), driver.Version, tried, problem), devices);
         }
         catch (CudaException e)
         {
-            return new ProbedLibrary(null, null, tried, e.Message);
+            return (new ProbedLibrary(null, null, tried, e.Message), devices);
         }
     }
 
-    private static ProbedLibrary ProbeNvrtc(NvrtcSearch search)
+    /// <summary>Looks for the run-time compiler alone, by loading it.</summary>
+    /// <param name="search">Where to look and what fits.</param>
+    public static ProbedLibrary RunNvrtc(NvrtcSearch search)
     {
         List<string> tried = [];
         try

@@ -14,7 +14,7 @@ internal static class DoctorCommand
             "dvp doctor",
             "dvp doctor --timing --json");
         Option<bool> timing = command.With(CommonOptions.Switch(
-            "--timing", "Also prints the time from process start to the first result of a device, and measures rates. Default: off."));
+            "--timing", "Also prints the time from process start to the first launch and the first result of a device, and measures rates. Default: off."));
         Option<int> threads = command.With(CommonOptions.Threads());
         return command.Runs((parse, output) =>
         {

@@ -77,17 +77,21 @@ internal static class KernelsCommand
         DvpCommand command = new(
             host, "build", "Compiles every kernel into a folder, so that the machine that runs them needs nothing but the driver.",
             "dvp kernels build --arch sm_80,sm_90a --out compiled",
-            "dvp kernels build --out compiled --ptx none");
+            "dvp kernels build --arch sm_90a --type bf16 --out compiled --ptx none");
         Option<string[]> arch = command.With(Architectures());
         Option<string> folder = command.With(CommonOptions.Required("--out", "Folder to write; DVP_KERNELS_DIR names it where they run.", "folder"));
         Option<string> ptx = command.With(CommonOptions.OneOf(
             "--ptx", "Also portable code, for GPUs newer than the listed ones:", KernelTools.PortableTarget, KernelTools.PortableTarget, "none"));
+        Option<string?> type = command.With(CommonOptions.OptionalOneOf(
+            "--type", "Only what runs of one storage type need (f32 kernels are part of every run):", "all", s_types));
         return command.Runs((parse, output) =>
         {
             string[] targets = parse.GetValue(arch)!;
             string portable = parse.GetValue(ptx)!;
             string path = parse.GetValue(folder)!;
-            KernelBuild built = KernelTools.Build(DvpEnvironment.CudaOptions(), portable == "none" ? targets : [.. targets, portable], path, Progress(output));
+            KernelBuild built = KernelTools.Build(
+                DvpEnvironment.CudaOptions(output.Note), portable == "none" ? targets : [.. targets, portable], path, Progress(output),
+                parse.GetValue(type) is { } only ? [only] : null);
             output.Line(string.Create(
                 CultureInfo.InvariantCulture, $"{path}: {built.Files} files, {built.Bytes / 1048576.0:0.0} MiB, by NVRTC {built.Compiler}"));
             output.Result(json =>

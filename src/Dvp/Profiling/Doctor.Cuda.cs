@@ -10,37 +10,45 @@ namespace Dvp.Profiling;
 
 public static partial class Doctor
 {
+    private const string NoKernel = "no kernel runs";
+
     /// <summary>Looks for what a CUDA device needs, says where it looked, and where all is there runs a kernel on every GPU.</summary>
     private static void ExamineCuda(List<DoctorFinding> found, bool timing)
     {
         List<string> notes = [];
         CudaOptions options = DvpEnvironment.CudaOptions(notes.Add);
-        CudaProbe probe = CudaProbe.Run(options.Driver, options.Nvrtc, options.NvrtcFolders);
-        Library(
-            found, "driver", probe.Driver,
-            $"Install NVIDIA's driver, or run where it is (containers need the GPU passed in), or set {DvpEnvironment.CudaDriverName} "
-                + "to its file or folder; without it the CPU is used.");
-        Library(
-            found, "run-time compiler", probe.Nvrtc,
-            $"Install NVRTC of the CUDA toolkit (pip install nvidia-cuda-nvrtc has it too), or set {DvpEnvironment.NvrtcName} to its file or "
-                + $"folder, or set {DvpEnvironment.KernelsFolderName} to kernels compiled beforehand; without it the CPU is used.");
-        Kernels(found, options);
-        if (probe.Devices.Count == 0)
-        {
-            found.Add(new("cuda", "device", "none: everything runs on the CPU"));
-        }
+        (ProbedLibrary driver, IReadOnlyList<CudaDeviceInfo> devices) = CudaProbe.RunDriver(options.Driver);
 
-        foreach (CudaDeviceInfo device in probe.Devices)
+        // Kernels come first: where all are there the compiler is not needed, and the time to the first launch does not have it.
+        List<DoctorFinding> launched = [];
+        foreach (CudaDeviceInfo device in devices)
         {
-            found.Add(new(
+            launched.Add(new(
                 "cuda",
                 $"device cuda:{device.Index}",
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{device.Name}, {device.Architecture}, {device.Multiprocessors} multiprocessors, {Bytes(device.MemoryBytes)}")));
-            Launch(found, device, options, timing, compiler: probe.Nvrtc.File is not null);
+            Launch(launched, device, options, timing);
         }
 
+        ProbedLibrary compiler = CudaProbe.RunNvrtc(new NvrtcSearch(options.Nvrtc, options.NvrtcFolders, driver.Version));
+        Library(
+            found, "driver", driver,
+            $"Install NVIDIA's driver, or run where it is (containers need the GPU passed in), or set {DvpEnvironment.CudaDriverName} "
+                + "to its file or folder; without it the CPU is used.");
+        Library(
+            found, "run-time compiler", compiler,
+            $"Install NVRTC of the CUDA toolkit (pip install nvidia-cuda-nvrtc has it too), or set {DvpEnvironment.NvrtcName} to its file or "
+                + $"folder, or set {DvpEnvironment.KernelsFolderName} to kernels compiled beforehand; without it the CPU is used.");
+        Kernels(found, options);
+        if (devices.Count == 0)
+        {
+            found.Add(new("cuda", "device", "none: everything runs on the CPU"));
+        }
+
+        // Without a compiler a kernel that is not there is no fault of the program's: what is missing is said above.
+        found.AddRange(launched.Select(f => f.Value == NoKernel ? f with { Wrong = compiler.File is not null } : f));
         found.AddRange(notes.Select(n => new DoctorFinding("cuda", "note", n)));
     }
 
@@ -72,13 +80,20 @@ public static partial class Doctor
     }
 
     /// <summary>Finding libraries is not enough: one product is compiled or loaded, launched and checked.</summary>
-    private static void Launch(List<DoctorFinding> found, CudaDeviceInfo device, CudaOptions options, bool timing, bool compiler)
+    private static void Launch(List<DoctorFinding> found, CudaDeviceInfo device, CudaOptions options, bool timing)
     {
         try
         {
             long start = Stopwatch.GetTimestamp();
             using CudaBackend backend = CudaBackend.Open(device.Index, ElementType.F32, options);
             double opened = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            using (DeviceBuffer buffer = backend.Allocate(sizeof(float)))
+            {
+                backend.Fill(new Tensor(buffer, 0, ElementType.F32, [1]), 1);
+            }
+
+            double launched = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            double sinceStart = SinceProcessStart();
             Check(found, backend);
             double checkedAfter = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             KernelOrigins origins = backend.Origins;
@@ -92,13 +107,15 @@ public static partial class Doctor
             if (timing)
             {
                 found.Add(new("timing", $"opening cuda:{device.Index}", Milliseconds(opened)));
-                found.Add(new("timing", $"first product on cuda:{device.Index}, with its kernels", Milliseconds(checkedAfter - opened)));
+                found.Add(new("timing", $"first launch on cuda:{device.Index}, with its kernel", Milliseconds(launched - opened)));
+                found.Add(new("timing", $"process start to first launch of cuda:{device.Index}", Milliseconds(sinceStart)));
+                found.Add(new("timing", $"first product on cuda:{device.Index}, with its kernels", Milliseconds(checkedAfter - launched)));
                 found.Add(new("timing", $"process start to first result of cuda:{device.Index}", Milliseconds(SinceProcessStart())));
             }
         }
         catch (DvpException e)
         {
-            found.Add(new("check", $"cuda:{device.Index}", "no kernel runs", e.Message, Wrong: compiler));
+            found.Add(new("check", $"cuda:{device.Index}", NoKernel, e.Message));
         }
     }
 

@@ -114,7 +114,10 @@ internal sealed class CompilerChoice
         }
     }
 
-    private static string IdentityOf(string file, string version)
+    /// <summary>The identity of a library.</summary>
+    /// <param name="file">Its file.</param>
+    /// <param name="version">Its version.</param>
+    public static string IdentityOf(string file, string version)
     {
         FileSystemInfo info = new FileInfo(file);
         info = info.Exists ? info.ResolveLinkTarget(returnFinalTarget: true) ?? info : info;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using Dvp.Cuda;
+using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cuda;
 
@@ -59,25 +60,29 @@ public static class KernelTools
     public static IReadOnlyList<KernelListing> List() => [.. KernelCatalog.All.Select(v => new KernelListing(
         v.File, KernelCompiler.TypeName(v.Real), v.Options, [.. Entries(v).Order(StringComparer.Ordinal)]))];
 
-    /// <summary>Compiles every variant into a folder that a device reads before it compiles anything.</summary>
-    /// <param name="options">Where NVRTC is.</param>
+    /// <summary>Compiles every variant into a folder that a device reads before it compiles anything; what the cache has is taken from there.</summary>
+    /// <param name="options">Where NVRTC is, and the cache.</param>
     /// <param name="targets">Architectures (sm_80), and compute_80 for PTX.</param>
     /// <param name="folder">The folder; made where it is missing.</param>
     /// <param name="progress">Called with the number of compilations done and all; from many threads, one at a time. Or null.</param>
+    /// <param name="types">Storage types (f32, bf16, f16) of the runs that it is for; null for all. A run needs its own type and f32.</param>
     /// <exception cref="DvpException">NVRTC is missing or does not know a target, or a file cannot be written.</exception>
-    public static KernelBuild Build(CudaOptions options, IReadOnlyList<string> targets, string folder, Action<int, int>? progress = null)
+    public static KernelBuild Build(
+        CudaOptions options, IReadOnlyList<string> targets, string folder, Action<int, int>? progress = null, IReadOnlyList<string>? types = null)
     {
         Nvrtc nvrtc = Open(options, targets);
+        string identity = CompilerChoice.IdentityOf(nvrtc.File, nvrtc.Version.ToString());
+        CubinCache? cache = options.CacheFolder is { } path ? new CubinCache(path, options.CacheBytes, options.Note) : null;
+        KernelVariant[] variants = [.. KernelCatalog.All.Where(
+            v => types is null || v.Real == ElementType.F32 || types.Contains(KernelCompiler.TypeName(v.Real)))];
         long bytes = 0;
         int files = 0;
         try
         {
             Directory.CreateDirectory(folder);
-            ForEach(KernelCatalog.All, targets, progress, (variant, target) =>
+            ForEach(variants, targets, progress, (variant, target) =>
             {
-                NvrtcResult result = KernelCompiler.Compile(nvrtc, variant, target);
-                KernelImage image = new(
-                    KernelCompiler.FileName(variant), target, $"NVRTC {nvrtc.Version}", KernelCompiler.Key(variant, target), result.Code);
+                KernelImage image = cache?.Find(variant, target, identity) ?? Compile(nvrtc, variant, target, identity);
                 KernelBundle.Write(folder, variant, image);
                 Interlocked.Add(ref bytes, image.Code.Length);
                 Interlocked.Increment(ref files);
@@ -176,6 +181,9 @@ public static class KernelTools
 
     /// <summary>Where measured compilations are kept: beside the kernels that devices keep.</summary>
     internal static string? MeasuredFolder(CudaOptions options) => options.CacheFolder is { } cache ? Path.Combine(cache, "measured") : null;
+
+    private static KernelImage Compile(Nvrtc nvrtc, KernelVariant variant, string target, string compiler) => new(
+        KernelCompiler.FileName(variant), target, compiler, KernelCompiler.Key(variant, target), KernelCompiler.Compile(nvrtc, variant, target).Code);
 
     private static IEnumerable<string> Entries(KernelVariant variant) =>
         KernelSignature.Read(variant.File, KernelSources.Text($"{variant.File}.cu"), KernelCompiler.Types(variant)).Keys;
