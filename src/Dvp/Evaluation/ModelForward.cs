@@ -143,7 +143,7 @@ public static partial class ModelForward
             Graph graph = new(backend, arena, training: false);
             Dictionary<string, Variable> states = [];
             (_, Tensor? loss) = Record(graph, loaded.Model, layer, states);
-            graph.RunForward();
+            Run(graph.RunForward);
             Add($"prompt.{layer}", states["prompt"].Value);
             Add($"logits.{layer}", states["logits"].Value);
             if (loss is not null)
@@ -191,13 +191,15 @@ public static partial class ModelForward
                 graph.Backward();
             }
 
-            parameters.ZeroGradients();
-            graph.RunForward();
-            if (gradients)
+            Run(() =>
             {
-                graph.RunBackward();
-            }
-
+                parameters.ZeroGradients();
+                graph.RunForward();
+                if (gradients)
+                {
+                    graph.RunBackward();
+                }
+            });
             foreach ((string name, Variable state) in states)
             {
                 Add(name, state.Value);
@@ -228,6 +230,13 @@ public static partial class ModelForward
                     Add("gradients." + parameter.Name, parameter.Gradient!);
                 }
             }
+        }
+
+        /// <summary>Work that is run once; as recorded work, so that a device knows the whole of it before it begins.</summary>
+        private void Run(Action work)
+        {
+            using RecordedWork recorded = backend.Record(work);
+            recorded.Run();
         }
 
         private Variable Integers(Graph graph, string name, params ReadOnlySpan<int> shape)

@@ -1,5 +1,6 @@
 using Dvp.Cuda;
 using Dvp.Engine;
+using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 using Xunit;
@@ -151,6 +152,58 @@ public sealed class CudaBackendTests : CudaBackendTestBase
         backend.Warm(variants);
         Assert.Equal(3, backend.Origins.Compiled);
         Assert.Throws<InvalidOperationException>(() => backend.Warm([new KernelVariant("elementwise", ElementType.F32, "unlisted=1")]));
+    }
+
+    [Fact]
+    public void Kernels_of_recorded_work_are_compiled_together_before_it_runs()
+    {
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.F32, Options(KernelHost.Folder));
+        using DeviceBuffer buffer = backend.Allocate(64);
+        Tensor x = new(buffer, 0, ElementType.F32, [4]), y = new(buffer, 32, ElementType.F32, [4]);
+        Tensor norm = x.SliceColumns(0, 1);
+        Tensor[] all = [y]; // its tables are kept by its identity
+        using RecordedWork part = backend.Record(() => backend.GlobalNorm(norm, all));
+        void Work()
+        {
+            backend.Fill(y, 2);
+            part.Run();
+        }
+
+        backend.LoadKernels(Work);
+        Assert.Equal((2, 0L), (backend.Origins.Compiled, backend.Counters.Launches));
+        float[] values = new float[4];
+        backend.Download(values, y);
+        Assert.Equal([0f, 0, 0, 0], values); // nothing ran
+        using RecordedWork work = backend.Record(Work);
+        for (int run = 1; run <= 3; run++)
+        {
+            work.Run();
+            backend.Download(values, x);
+            Assert.Equal(4, values[0]);
+            Assert.Equal((2, 3L * run, Math.Max(0, run - 1)), (backend.Origins.Compiled, backend.Counters.Launches, backend.Counters.GraphLaunches));
+        }
+
+        Assert.Throws<InvalidOperationException>(() => backend.LoadKernels(() => backend.Kernel("no_such_entry", "sample", ElementType.F32)));
+        Assert.False(backend.IsPlanning);
+    }
+
+    [Fact]
+    public void Weights_that_planned_work_reads_are_converted_when_it_runs()
+    {
+        using CudaBackend backend = CudaBackend.Open(0, ElementType.BF16, Options(KernelHost.Folder) with { CacheFolder = Path.Combine(KernelHost.Folder, "kernels") });
+        using DeviceBuffer buffer = backend.Allocate(64);
+        ParameterBlock weight = new(new Tensor(buffer, 0, ElementType.F32, [2, 3]), new Tensor(buffer, 32, ElementType.F32, [2, 3]));
+        backend.Upload(weight.Value, [1f, 2, 3, 4, 5, 6]);
+        weight.Touch();
+        Tensor? form = null;
+        backend.LoadKernels(() => form = backend.Form(weight));
+        backend.LoadKernels(() => form = backend.Form(weight));
+        float[] values = new float[6];
+        backend.Download(values, form!);
+        Assert.Equal([0f, 0, 0, 0, 0, 0], values);
+        backend.Download(values, backend.Form(weight));
+        Assert.Equal([1f, 2, 3, 4, 5, 6], values);
+        weight.ReleaseDeviceForms();
     }
 
     [Fact]

@@ -15,7 +15,8 @@ public sealed partial class CudaBackend
     internal int Recording => IsCapturing ? _recordings : 0;
 
     /// <inheritdoc/>
-    /// <remarks>The first run is an ordinary one, which allocates and loads what it needs; the second records; from then on a run is one graph launch.
+    /// <remarks>The first run is an ordinary one, before which the kernels that it needs are loaded, those that must be compiled in parallel; it
+    /// allocates what it needs. The second records; from then on a run is one graph launch.
     /// Where launches are waited for nothing is recorded, since a graph could not say which of its kernels failed.</remarks>
     public override RecordedWork Record(Action work) => new GraphWork(this, work);
 
@@ -69,8 +70,19 @@ public sealed partial class CudaBackend
 
         public override void Run()
         {
+            if (owner.IsPlanning)
+            {
+                work(); // part of other work, which is being planned
+                return;
+            }
+
             if (owner.IsCapturing || !_ran || owner._context.LaunchBlocking)
             {
+                if (!_ran && !owner.IsCapturing)
+                {
+                    owner.LoadKernels(work);
+                }
+
                 work();
                 _ran |= !owner.IsCapturing;
                 return;

@@ -30,7 +30,7 @@ public sealed partial class CudaBackend
                 ConvertVector(KernelArgument.Address(masters.Address), KernelArgument.Address(masters.Masters.Address), ElementType.F32, masters.Count);
             }
         }
-        else if (whole.Renews(root.Version))
+        else if (IsPlanning || whole.Renews(root.Version))
         {
             LaunchConvert(whole.Value, root.Value);
         }

@@ -97,16 +97,16 @@ public sealed partial class CudaBackend : Backend
     /// <summary>Loads variants before they are needed, compiling in parallel what must be compiled.</summary>
     internal void Warm(IEnumerable<KernelVariant> variants) => _library.Warm(variants);
 
-    /// <summary>Loads every kernel of this storage type, compiling in parallel what must be compiled: later launches find all of them.</summary>
-    /// <exception cref="DvpException">One cannot be compiled or loaded.</exception>
-    public void WarmAll() => Warm(KernelCatalog.All.Where(v => v.Real == _real));
-
-    /// <summary>The entry point of a variant; loaded, or compiled, on first use.</summary>
+    /// <summary>The entry point of a variant; loaded, or compiled, on first use. While work is being planned, one whose launches do nothing.</summary>
     /// <param name="entry">The entry point.</param>
     /// <param name="file">The .cu file, without extension.</param>
     /// <param name="real">Storage type.</param>
     /// <param name="options">Further definitions, as the catalog lists them.</param>
-    internal CudaKernel Kernel(string entry, string file, ElementType real, string options = "") => _library.Get(entry, new KernelVariant(file, real, options));
+    internal CudaKernel Kernel(string entry, string file, ElementType real, string options = "")
+    {
+        KernelVariant variant = new(file, real, options);
+        return _planned is null ? _library.Get(entry, variant) : _library.Plan(entry, variant, _planned);
+    }
 
     /// <summary>Threads of a warp.</summary>
     internal const int WarpSize = 32;
@@ -137,6 +137,11 @@ public sealed partial class CudaBackend : Backend
     {
         public void Launch(CudaKernel kernel, Extents grid, Extents block, int sharedBytes, ReadOnlySpan<KernelArgument> arguments)
         {
+            if (owner.IsPlanning)
+            {
+                return;
+            }
+
             Span<LaunchArgument> values = stackalloc LaunchArgument[arguments.Length];
             for (int i = 0; i < arguments.Length; i++)
             {

@@ -16,21 +16,28 @@ internal interface ILaunchQueue
 internal sealed class CudaKernel
 {
     private const int MaxGridYZ = 65535;
-    private readonly ILaunchQueue _queue;
+    private readonly ILaunchQueue? _queue; // null where nothing is loaded
+    private readonly CudaFunction? _function;
 
     internal CudaKernel(ILaunchQueue queue, KernelSignature signature, CudaFunction function, int maxSharedBytes)
+        : this(signature)
     {
         _queue = queue;
-        Signature = signature;
-        Function = function;
+        _function = function;
         MaxSharedBytes = maxSharedBytes;
     }
+
+    private CudaKernel(KernelSignature signature) => Signature = signature;
+
+    /// <summary>An entry point of a module that is not loaded yet: launches are checked against the declaration and do nothing.</summary>
+    public static CudaKernel NotLoaded(KernelSignature signature) => new(signature);
 
     /// <summary>The declaration in the .cu file.</summary>
     public KernelSignature Signature { get; }
 
     /// <summary>The driver's function, with what it uses.</summary>
-    public CudaFunction Function { get; }
+    /// <exception cref="InvalidOperationException">Nothing is loaded.</exception>
+    public CudaFunction Function => _function ?? throw new InvalidOperationException($"{Signature.Name} is not loaded.");
 
     /// <summary>The most dynamic shared memory that a launch may ask for, in bytes.</summary>
     public int MaxSharedBytes { get; }
@@ -44,7 +51,7 @@ internal sealed class CudaKernel
     public void Launch(Extents grid, Extents block, int sharedBytes, params ReadOnlySpan<KernelArgument> arguments)
     {
         Signature.Check(arguments);
-        if (grid.X <= 0 || grid.Y <= 0 || grid.Z <= 0)
+        if (grid.X <= 0 || grid.Y <= 0 || grid.Z <= 0 || _queue is null)
         {
             return;
         }

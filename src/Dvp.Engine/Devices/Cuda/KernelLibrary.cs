@@ -18,7 +18,8 @@ public readonly record struct KernelOrigins(int Bundle, int Cache, int Compiled,
 internal sealed class KernelLibrary : IDisposable
 {
     private readonly Dictionary<(string Entry, KernelVariant Variant), CudaKernel> _kernels = [];
-    private readonly Dictionary<KernelVariant, LoadedFile> _files = [];
+    private readonly Dictionary<KernelVariant, CudaModule> _files = [];
+    private readonly Dictionary<KernelVariant, FrozenDictionary<string, KernelSignature>> _signatures = [];
     private readonly FrozenSet<KernelVariant> _catalog = KernelCatalog.All.ToFrozenSet();
     private readonly CudaContext _context;
     private readonly ILaunchQueue _queue;
@@ -70,6 +71,23 @@ internal sealed class KernelLibrary : IDisposable
         return kernel;
     }
 
+    /// <summary>As <see cref="Get"/>, but a file that is not loaded is only noted, and launches of its entry points do nothing.</summary>
+    /// <param name="entry">The entry point.</param>
+    /// <param name="variant">The variant.</param>
+    /// <param name="missing">Gets the variant where it is not loaded.</param>
+    /// <exception cref="InvalidOperationException">The catalog or the file does not have it.</exception>
+    public CudaKernel Plan(string entry, KernelVariant variant, HashSet<KernelVariant> missing)
+    {
+        if (_files.ContainsKey(variant))
+        {
+            return Get(entry, variant);
+        }
+
+        RequireListed(variant);
+        missing.Add(variant);
+        return CudaKernel.NotLoaded(Signature(entry, variant));
+    }
+
     /// <summary>Loads variants before they are needed; those that must be compiled are compiled in parallel.</summary>
     /// <exception cref="DvpException">One cannot be compiled or loaded.</exception>
     public void Warm(IEnumerable<KernelVariant> variants)
@@ -101,9 +119,9 @@ internal sealed class KernelLibrary : IDisposable
     /// <summary>Unloads everything.</summary>
     public void Dispose()
     {
-        foreach (LoadedFile file in _files.Values)
+        foreach (CudaModule module in _files.Values)
         {
-            file.Module.Dispose();
+            module.Dispose();
         }
 
         _files.Clear();
@@ -112,11 +130,7 @@ internal sealed class KernelLibrary : IDisposable
 
     private KernelImage Image(KernelVariant variant)
     {
-        if (!_catalog.Contains(variant))
-        {
-            throw new InvalidOperationException($"The kernel catalog does not list {KernelCompiler.FileName(variant)}.");
-        }
-
+        RequireListed(variant);
         try
         {
             return _bundle?.Find(variant, _context.Info.Major, _context.Info.Minor) is { } built ? Counted(ref _fromBundle, built)
@@ -161,7 +175,7 @@ internal sealed class KernelLibrary : IDisposable
                 + "compile for; kernels need 8.0 or newer.", exitCode: DvpExitCode.NoDevice);
     }
 
-    private LoadedFile Load(KernelVariant variant, KernelImage image)
+    private CudaModule Load(KernelVariant variant, KernelImage image)
     {
         CudaModule module;
         try
@@ -188,9 +202,28 @@ internal sealed class KernelLibrary : IDisposable
             }
         }
 
-        return new LoadedFile(
-            module,
-            KernelSignature.Read(variant.File, KernelSources.Text($"{variant.File}.cu"), KernelCompiler.Types(variant)));
+        return module;
+    }
+
+    private void RequireListed(KernelVariant variant)
+    {
+        if (!_catalog.Contains(variant))
+        {
+            throw new InvalidOperationException($"The kernel catalog does not list {KernelCompiler.FileName(variant)}.");
+        }
+    }
+
+    private KernelSignature Signature(string entry, KernelVariant variant)
+    {
+        if (!_signatures.TryGetValue(variant, out FrozenDictionary<string, KernelSignature>? all))
+        {
+            all = KernelSignature.Read(variant.File, KernelSources.Text($"{variant.File}.cu"), KernelCompiler.Types(variant));
+            _signatures.Add(variant, all);
+        }
+
+        return all.TryGetValue(entry, out KernelSignature? signature)
+            ? signature
+            : throw new InvalidOperationException($"{variant.File}.cu has no entry point {entry}.");
     }
 
     private CudaModule LoadOrFail(KernelImage image)
@@ -207,15 +240,10 @@ internal sealed class KernelLibrary : IDisposable
 
     private CudaKernel MakeKernel(string entry, KernelVariant variant)
     {
-        LoadedFile file = _files[variant];
-        if (!file.Signatures.TryGetValue(entry, out KernelSignature? signature))
-        {
-            throw new InvalidOperationException($"{variant.File}.cu has no entry point {entry}.");
-        }
-
+        KernelSignature signature = Signature(entry, variant);
         try
         {
-            CudaFunction function = file.Module.Function(entry);
+            CudaFunction function = _files[variant].Function(entry);
             signature.CheckSizes(function.ParameterBytes);
             return new CudaKernel(_queue, signature, function, function.AllowAllSharedMemory());
         }
@@ -231,5 +259,4 @@ internal sealed class KernelLibrary : IDisposable
         return image;
     }
 
-    private readonly record struct LoadedFile(CudaModule Module, FrozenDictionary<string, KernelSignature> Signatures);
 }
