@@ -29,10 +29,9 @@ public sealed partial class Bench
             foreach (int batch in _options.Batches)
             {
                 MeasurePeak(threads);
-                Action forward = model.Forward(batch);
                 Measure(
                     "forward", Text($"DVP forward from cached features, batch {batch}"), threads,
-                    FlopsModel.Count(flops with { Batch = batch }).ForwardFlops, forward);
+                    FlopsModel.Count(flops with { Batch = batch }).ForwardFlops, () => model.ForwardWork(batch), model.Forward(batch));
             }
         }
 
@@ -42,7 +41,12 @@ public sealed partial class Bench
             MeasurePeak(threads);
             Measure(
                 "training", Text($"DVP training step, batch {_options.TrainingBatch}"), threads,
-                FlopsModel.Count(flops with { Batch = _options.TrainingBatch, Training = true }).Flops, model.TrainingStep());
+                FlopsModel.Count(flops with { Batch = _options.TrainingBatch, Training = true }).Flops, model.TrainingWork, model.TrainingStep());
+        }
+
+        if (_gpu is not null)
+        {
+            return; // waiting for each operator would time the waiting
         }
 
         TimedBackend timed = new(backend);
@@ -104,7 +108,7 @@ public sealed partial class Bench
         public Action Forward(int batch)
         {
             Predictor predictor = new(_model, _graphs, batch);
-            TrainingSet some = _set.Subset([.. Enumerable.Range(0, batch).Select(i => i % Examples)]);
+            TrainingSet some = _set.Subset(Some(batch));
             return () =>
             {
                 predictor.Logits(some, _options.Layer);
@@ -112,18 +116,22 @@ public sealed partial class Bench
             };
         }
 
+        /// <summary>The recorded work of such a pass, with its inputs on the device.</summary>
+        public RecordedWork ForwardWork(int batch) => new Predictor(_model, _graphs, batch).Prepare(_set, Some(batch), _options.Layer);
+
         /// <summary>One optimiser step after the other.</summary>
         public Action TrainingStep()
         {
-            TrainerSettings settings = new() { Steps = 1 << 20, Batch = _options.TrainingBatch, LearningRate = 1e-6, Warmup = 0 };
-            StepRunner runner = _runner = new StepRunner(_model, _parameters, _set, settings, _groups!);
             int step = 0;
             return () =>
             {
-                runner.Step(step++, _options.Layer);
+                Runner.Step(step++, _options.Layer);
                 _backend.Synchronize();
             };
         }
+
+        /// <summary>The recorded work of a step, with its inputs on the device.</summary>
+        public RecordedWork TrainingWork() => Runner.PrepareStep(0, _options.Layer);
 
         public void Dispose()
         {
@@ -131,6 +139,11 @@ public sealed partial class Bench
             _graphs.Dispose();
             _parameters.Dispose();
         }
+
+        private StepRunner Runner => _runner ??= new StepRunner(
+            _model, _parameters, _set, new TrainerSettings { Steps = 1 << 20, Batch = _options.TrainingBatch, LearningRate = 1e-6, Warmup = 0 }, _groups!);
+
+        private static int[] Some(int batch) => [.. Enumerable.Range(0, batch).Select(i => i % Examples)];
 
         private TrainingSet Questions()
         {

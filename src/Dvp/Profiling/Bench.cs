@@ -50,7 +50,7 @@ public sealed record BenchOptions
 }
 
 /// <summary>One measured row.</summary>
-/// <param name="Section">product, forward or training.</param>
+/// <param name="Section">product, forward or training; on a GPU "with copies" behind it where the host's work and its copies are part of the time.</param>
 /// <param name="Name">What ran.</param>
 /// <param name="Median">Seconds, the median over the runs.</param>
 /// <param name="P95">Seconds, the 95 % quantile.</param>
@@ -72,7 +72,7 @@ public sealed record BenchPass(string Name, IReadOnlyList<OperatorTime> Operator
 /// <param name="Native">Whether this program was compiled ahead of time.</param>
 /// <param name="Peaks">Threads (0 for a GPU) and GFLOP/s of a multiply-add loop on registers, the roof of all products.</param>
 /// <param name="Rows">The rows.</param>
-/// <param name="Passes">Operators of whole models.</param>
+/// <param name="Passes">Operators of whole models, on the CPU; on a GPU they are measured one by one, see <see cref="OperatorBench"/>.</param>
 public sealed record BenchReport(
     string Device,
     bool Native,
@@ -80,7 +80,7 @@ public sealed record BenchReport(
     IReadOnlyList<BenchRow> Rows,
     IReadOnlyList<BenchPass> Passes);
 
-/// <summary>Measures the processor: products against its multiply-add peak, operators, whole models.</summary>
+/// <summary>Measures a device: on the CPU products against its multiply-add peak, whole models, their operators; on a GPU whole models.</summary>
 public sealed partial class Bench
 {
     private const int LeastRuns = 5;
@@ -91,9 +91,9 @@ public sealed partial class Bench
     private readonly List<BenchPass> _passes = [];
     private readonly SortedDictionary<int, double> _peaks = [];
 
-    private readonly CudaBackend? _gpu;
+    private readonly OpClock? _gpu; // the clock of a GPU
 
-    private Bench(BenchOptions options, CudaBackend? gpu) => (_options, _gpu) = (options, gpu);
+    private Bench(BenchOptions options, OpClock? gpu) => (_options, _gpu) = (options, gpu);
 
     /// <summary>Measures the processor.</summary>
     /// <exception cref="DvpException">A size is out of range.</exception>
@@ -126,17 +126,28 @@ public sealed partial class Bench
         return bench.Report(backend);
     }
 
-    /// <summary>Measures whole models on a GPU, copies from and to the host included; its products are among the operators of <see cref="OperatorBench"/>.</summary>
-    /// <exception cref="DvpException">A size is out of range, or the device has no clock.</exception>
+    /// <summary>
+    /// Measures whole models on a GPU: the recorded pass or step by events of the device, and the same with the host's work and its copies by the
+    /// system's clock. Products are among the operators of <see cref="OperatorBench"/>.
+    /// </summary>
+    /// <exception cref="DvpException">A size is out of range, no models are asked for, or the device has no clock.</exception>
     public static BenchReport Run(BenchOptions options, CudaBackend gpu)
     {
-        Bench bench = new(options, gpu);
-        bench.MeasurePeak(OnGpu);
-        if (options.Models)
+        using CudaOpClock clock = new(gpu);
+        return Run(options, gpu, clock);
+    }
+
+    /// <summary>The same with the clock given.</summary>
+    internal static BenchReport Run(BenchOptions options, CudaBackend gpu, OpClock clock)
+    {
+        if (!options.Models)
         {
-            bench.MeasureModels(gpu, OnGpu);
+            throw new DvpException("Products on a GPU are among its operators: dvp bench --only ops, with --filter linear for them alone.");
         }
 
+        Bench bench = new(options, clock);
+        bench.MeasurePeak(OnGpu);
+        bench.MeasureModels(gpu, OnGpu);
         return bench.Report(gpu);
     }
 
@@ -151,10 +162,18 @@ public sealed partial class Bench
     /// The peak is measured again between groups of rows and the best one counts: another process may have had the processor.
     /// </summary>
     private void MeasurePeak(int threads) =>
-        _peaks[threads] = Math.Max(_peaks.GetValueOrDefault(threads), _gpu is { } gpu ? gpu.MultiplyRate() / 1e9 : FmaPeak.Measure(threads));
+        _peaks[threads] = Math.Max(_peaks.GetValueOrDefault(threads), _gpu is { } clock ? clock.MultiplyRate() / 1e9 : FmaPeak.Measure(threads));
 
-    /// <summary>Runs something until its time is over, and notes median and 95 % quantile.</summary>
-    private void Measure(string section, string name, int threads, double? flops, Action run)
+    /// <summary>Runs something until its time is over, and notes median and 95 % quantile by the system's clock.</summary>
+    private void Measure(string section, string name, int threads, double? flops, Action run) => Measure(section, name, threads, flops, () =>
+    {
+        long before = Stopwatch.GetTimestamp();
+        run();
+        return Stopwatch.GetElapsedTime(before).TotalSeconds;
+    });
+
+    /// <summary>The same with the seconds of one run by any clock.</summary>
+    private void Measure(string section, string name, int threads, double? flops, Func<double> run)
     {
         _options.OnRow?.Invoke(name);
         long warm = Stopwatch.GetTimestamp();
@@ -167,9 +186,7 @@ public sealed partial class Bench
         long start = Stopwatch.GetTimestamp();
         while (seconds.Count < LeastRuns || (seconds.Count < MostRuns && Stopwatch.GetElapsedTime(start).TotalSeconds < _options.Seconds))
         {
-            long before = Stopwatch.GetTimestamp();
-            run();
-            seconds.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
+            seconds.Add(run());
         }
 
         seconds.Sort();
@@ -177,6 +194,18 @@ public sealed partial class Bench
 
         double p95 = seconds[(int)(0.95 * (seconds.Count - 1))];
         _rows.Add((new BenchRow(section, name, median, p95, seconds[0], seconds.Count, flops / median / 1e9, null), threads));
+    }
+
+    /// <summary>A pass of a model: on a GPU its recorded work by the device's clock, and then the whole of it as a user waits for it.</summary>
+    private void Measure(string section, string name, int threads, double flops, Func<RecordedWork> prepare, Action whole)
+    {
+        if (_gpu is { } clock)
+        {
+            using IOpTimer timer = clock.Record(prepare().Run);
+            Measure(section, name, threads, flops, timer.Seconds);
+        }
+
+        Measure(_gpu is null ? section : $"{section} with copies", name, threads, flops, whole);
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -39,8 +39,7 @@ public sealed class Predictor
         for (int start = 0; start < order.Length; start += batch)
         {
             ReadOnlySpan<int> examples = order.AsSpan(start, Math.Min(batch, order.Length - start));
-            InferenceStep step = _graphs.Inference(buffers.Shape(examples, batch, share: true), layer);
-            buffers.Upload(_graphs.Backend, examples, step.Inputs, _graphs.PromptTokens);
+            InferenceStep step = Prepare(buffers, examples, batch, layer);
             step.Work.Run();
             _graphs.Backend.Download(rows, step.Outputs.Logits.Value);
             for (int i = 0; i < examples.Length; i++)
@@ -51,6 +50,10 @@ public sealed class Predictor
 
         return all;
     }
+
+    /// <summary>Copies one batch to the device: what is left is the work of its pass, which may run any number of times.</summary>
+    internal RecordedWork Prepare(TrainingSet set, ReadOnlySpan<int> examples, int layer) =>
+        Prepare(new BatchBuffers(set, _model), examples, examples.Length, layer).Work;
 
     /// <summary>The most probable answer of every example.</summary>
     public int[] Answers(TrainingSet set, int layer) => Best(Logits(set, layer), set.LabelCount);
@@ -113,6 +116,13 @@ public sealed class Predictor
         }
 
         return best;
+    }
+
+    private InferenceStep Prepare(BatchBuffers buffers, ReadOnlySpan<int> examples, int batch, int layer)
+    {
+        InferenceStep step = _graphs.Inference(buffers.Shape(examples, batch, share: true), layer);
+        buffers.Upload(_graphs.Backend, examples, step.Inputs, _graphs.PromptTokens);
+        return step;
     }
 
     private static int IndexOfLargest(ReadOnlySpan<float> row)

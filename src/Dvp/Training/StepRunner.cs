@@ -105,6 +105,21 @@ public sealed class StepRunner : IDisposable
         return loss;
     }
 
+    /// <summary>
+    /// Copies the batch and the rate of a step to the device: what is left is the recorded work of the whole step. Running it, once or more
+    /// often, updates the parameters without the host's knowledge: it is there to be timed.
+    /// </summary>
+    internal RecordedWork PrepareStep(int step, int layer)
+    {
+        if (_settings.Accumulation != 1)
+        {
+            throw new InvalidOperationException("A step of several passes is several pieces of work.");
+        }
+
+        Optimizer.SetRate((float)_schedule.At(step));
+        return Prepare(step, layer).Recorded;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
