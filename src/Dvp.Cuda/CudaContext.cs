@@ -18,6 +18,7 @@ public sealed unsafe class CudaContext : IDisposable
     internal CudaContext(CudaDriver driver, int device, CudaDeviceInfo info, bool launchBlocking)
     {
         Driver = driver;
+        Device = device;
         Info = info;
         LaunchBlocking = launchBlocking;
         _handle = new ContextHandle(driver.Api, device) { NoteLate = NoteLate };
@@ -52,6 +53,9 @@ public sealed unsafe class CudaContext : IDisposable
 
     internal DriverApi Api => Driver.Api;
 
+    /// <summary>The driver's number of the device.</summary>
+    internal int Device { get; }
+
     /// <summary>Makes a stream whose work does not wait for that of other streams.</summary>
     public CudaStream CreateStream()
     {
@@ -83,6 +87,10 @@ public sealed unsafe class CudaContext : IDisposable
         ThrowIfFailed(Api.cuMemAlloc_v2(&address, (nuint)bytes));
         return new DeviceMemory(Own(address, Api.cuMemFree_v2, nameof(DriverApi.cuMemFree_v2)), bytes);
     }
+
+    /// <summary>Makes a source of memory for the work of one stream.</summary>
+    /// <param name="stream">The stream.</param>
+    public DeviceMemoryPool CreatePool(CudaStream stream) => new(this, stream);
 
     /// <summary>Allocates memory of the host that the device copies from and to by itself.</summary>
     /// <param name="bytes">Size, at least 1.</param>
@@ -123,6 +131,8 @@ public sealed unsafe class CudaContext : IDisposable
     }
 
     internal DriverHandle Own(nint value, delegate* unmanaged<nint, int> release, string call) => new(_handle, value, release, call);
+
+    internal PooledHandle OwnPooled(nint address, CudaStream stream) => new(_handle, address, Api, stream.Handle);
 
     private CudaException Failure(int result, string? kernel, string call)
     {

@@ -33,6 +33,9 @@ public sealed record CudaDeviceInfo(int Index, string Name, int Major, int Minor
     /// <summary>The highest clock of the multiprocessors; 0 where the driver runs kernels on something that has no clock of its own.</summary>
     public int ClockKilohertz { get; init; }
 
+    /// <summary>Whether the driver keeps a pool of the device's memory; not on some virtual GPUs.</summary>
+    public bool HasMemoryPool { get; init; }
+
     /// <summary>
     /// The target to compile for: sm_80, sm_89. From Hopper on the variant with the instructions of that generation (sm_90a, sm_100a)
     /// where there is one that its kernels use.

@@ -61,6 +61,7 @@ public sealed unsafe class CudaDriver
             SharedBytesPerMultiprocessor = Attribute(81, device),
             CacheBytes = Attribute(38, device),
             ClockKilohertz = Attribute(13, device),
+            HasMemoryPool = Attribute(115, device) != 0,
         };
     }
 

@@ -17,6 +17,8 @@ public sealed unsafe class CudaStream : IDisposable
 
     internal nint Value => _handle.Value;
 
+    internal DriverHandle Handle => _handle;
+
     /// <summary>Queues a copy to the device. The host's memory must stay as it is until the copy has run.</summary>
     /// <param name="destination">Address on the device.</param>
     /// <param name="source">Address on the host.</param>

@@ -2,12 +2,16 @@ using Dvp.Cuda.Interop;
 
 namespace Dvp.Cuda;
 
-/// <summary>Memory of the device. Freeing it waits for the work that uses it.</summary>
+/// <summary>
+/// Memory of the device. Freeing what a context allocated waits for all work; what a <see cref="DeviceMemoryPool"/> gave goes back behind the
+/// work that its stream has by then, and nobody waits.
+/// </summary>
 public sealed class DeviceMemory : IDisposable
 {
     private readonly DriverHandle _handle;
+    private readonly CudaStream? _stream; // of a pool
 
-    internal DeviceMemory(DriverHandle handle, long bytes) => (_handle, Bytes) = (handle, bytes);
+    internal DeviceMemory(DriverHandle handle, long bytes, CudaStream? stream = null) => (_handle, Bytes, _stream) = (handle, bytes, stream);
 
     /// <summary>Address on the device.</summary>
     public nint Address => _handle.Value;
@@ -16,7 +20,15 @@ public sealed class DeviceMemory : IDisposable
     public long Bytes { get; }
 
     /// <summary>Frees the memory; a second call does nothing. Memory that nobody disposes is freed by its finaliser.</summary>
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        if (_handle is PooledHandle { IsClosed: false } pooled)
+        {
+            pooled.InOrder = !_stream!.IsCapturing; // a recording would take it for a part of itself
+        }
+
+        _handle.Dispose();
+    }
 }
 
 /// <summary>Memory of the host that stays where it is, so that the device copies from and to it by itself.</summary>

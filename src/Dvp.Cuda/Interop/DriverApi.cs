@@ -24,6 +24,12 @@ internal sealed unsafe class DriverApi
     internal readonly delegate* unmanaged<nuint*, nuint*, int> cuMemGetInfo_v2;
     internal readonly delegate* unmanaged<nint*, nuint, int> cuMemAlloc_v2;
     internal readonly delegate* unmanaged<nint, int> cuMemFree_v2;
+    internal readonly delegate* unmanaged<nint*, int, int> cuDeviceGetDefaultMemPool;
+    internal readonly delegate* unmanaged<nint, int, void*, int> cuMemPoolGetAttribute;
+    internal readonly delegate* unmanaged<nint, int, void*, int> cuMemPoolSetAttribute;
+    internal readonly delegate* unmanaged<nint, nuint, int> cuMemPoolTrimTo;
+    internal readonly delegate* unmanaged<nint*, nuint, nint, nint, int> cuMemAllocFromPoolAsync;
+    internal readonly delegate* unmanaged<nint, nint, int> cuMemFreeAsync;
     internal readonly delegate* unmanaged<nint*, nuint, uint, int> cuMemHostAlloc;
     internal readonly delegate* unmanaged<nint, int> cuMemFreeHost;
     internal readonly delegate* unmanaged<nint, nint, nuint, nint, int> cuMemcpyHtoDAsync_v2;
@@ -80,6 +86,12 @@ internal sealed unsafe class DriverApi
         cuMemGetInfo_v2 = (delegate* unmanaged<nuint*, nuint*, int>)library.Require(nameof(cuMemGetInfo_v2));
         cuMemAlloc_v2 = (delegate* unmanaged<nint*, nuint, int>)library.Require(nameof(cuMemAlloc_v2));
         cuMemFree_v2 = (delegate* unmanaged<nint, int>)library.Require(nameof(cuMemFree_v2));
+        cuDeviceGetDefaultMemPool = (delegate* unmanaged<nint*, int, int>)library.Require(nameof(cuDeviceGetDefaultMemPool));
+        cuMemPoolGetAttribute = (delegate* unmanaged<nint, int, void*, int>)library.Require(nameof(cuMemPoolGetAttribute));
+        cuMemPoolSetAttribute = (delegate* unmanaged<nint, int, void*, int>)library.Require(nameof(cuMemPoolSetAttribute));
+        cuMemPoolTrimTo = (delegate* unmanaged<nint, nuint, int>)library.Require(nameof(cuMemPoolTrimTo));
+        cuMemAllocFromPoolAsync = (delegate* unmanaged<nint*, nuint, nint, nint, int>)library.Require(nameof(cuMemAllocFromPoolAsync));
+        cuMemFreeAsync = (delegate* unmanaged<nint, nint, int>)library.Require(nameof(cuMemFreeAsync));
         cuMemHostAlloc = (delegate* unmanaged<nint*, nuint, uint, int>)library.Require(nameof(cuMemHostAlloc));
         cuMemFreeHost = (delegate* unmanaged<nint, int>)library.Require(nameof(cuMemFreeHost));
         cuMemcpyHtoDAsync_v2 = (delegate* unmanaged<nint, nint, nuint, nint, int>)library.Require(nameof(cuMemcpyHtoDAsync_v2));

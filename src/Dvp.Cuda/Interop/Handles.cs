@@ -53,7 +53,7 @@ internal sealed unsafe class ContextHandle : SafeHandle
 }
 
 /// <summary>A stream, event, graph, module or block of memory that the driver made in a context.</summary>
-internal sealed unsafe class DriverHandle : SafeHandle
+internal unsafe class DriverHandle : SafeHandle
 {
     private readonly ContextHandle _context;
     private readonly delegate* unmanaged<nint, int> _release;
@@ -85,7 +85,7 @@ internal sealed unsafe class DriverHandle : SafeHandle
     protected override bool ReleaseHandle()
     {
         int result = _context.MakeCurrent();
-        result = result == 0 ? _release(handle) : result;
+        result = result == 0 ? Release(handle) : result;
         if (result != 0)
         {
             _context.NoteLate?.Invoke(result, _call);
@@ -93,5 +93,42 @@ internal sealed unsafe class DriverHandle : SafeHandle
 
         _context.DangerousRelease();
         return result == 0;
+    }
+
+    /// <summary>Ends what the handle stands for, with the context current.</summary>
+    private protected virtual int Release(nint value) => _release(value);
+}
+
+/// <summary>Memory that was taken from a pool in a stream's order.</summary>
+internal sealed unsafe class PooledHandle : DriverHandle
+{
+    private readonly DriverApi _api;
+    private readonly DriverHandle _stream;
+
+    /// <summary>Takes over memory.</summary>
+    /// <param name="context">The context it was made in.</param>
+    /// <param name="value">Its address.</param>
+    /// <param name="api">The driver.</param>
+    /// <param name="stream">The stream, which ends after all memory that was taken in its order.</param>
+    internal PooledHandle(ContextHandle context, nint value, DriverApi api, DriverHandle stream)
+        : base(context, value, api.cuMemFree_v2, nameof(DriverApi.cuMemFree_v2))
+    {
+        (_api, _stream) = (api, stream);
+        bool held = false;
+        stream.DangerousAddRef(ref held);
+    }
+
+    /// <summary>
+    /// Whether the memory is given back behind the work that the stream has now. Otherwise, as when a finaliser gives it back on a thread of
+    /// its own, all work is waited for.
+    /// </summary>
+    internal bool InOrder { get; set; }
+
+    /// <inheritdoc/>
+    private protected override int Release(nint value)
+    {
+        int result = InOrder ? _api.cuMemFreeAsync(value, _stream.DangerousGetHandle()) : base.Release(value);
+        _stream.DangerousRelease();
+        return result;
     }
 }

@@ -178,7 +178,7 @@ public sealed unsafe partial class CudaBackend
         DeviceMemory? memory = null;
         try
         {
-            memory = _context.Allocate(Math.Max(bytes, 1));
+            memory = _pool.Allocate(Math.Max(bytes, 1));
             _stream.Fill(memory.Address, 0, memory.Bytes);
             return new CudaBuffer(memory, bytes, Counters);
         }

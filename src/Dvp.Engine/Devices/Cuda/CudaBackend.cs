@@ -19,6 +19,7 @@ public sealed partial class CudaBackend : Backend
     private readonly CudaStream _stream;
     private readonly CudaOptions _options;
     private readonly KernelLibrary _library;
+    private readonly DeviceMemoryPool _pool;
     private bool _disposed;
 
     private CudaBackend(CudaContext context, CudaStream stream, ElementType real, CudaOptions options)
@@ -28,6 +29,7 @@ public sealed partial class CudaBackend : Backend
         _real = real;
         _options = options;
         _library = new KernelLibrary(context, new LaunchQueue(this), options);
+        _pool = context.CreatePool(stream);
     }
 
     /// <inheritdoc/>
@@ -125,6 +127,7 @@ public sealed partial class CudaBackend : Backend
             DisposeRelativeBuckets();
             DisposeMemory();
             _library.Dispose();
+            _pool.Dispose();
             _stream.Dispose();
             _context.Dispose();
         }
