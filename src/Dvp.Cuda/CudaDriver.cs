@@ -8,6 +8,9 @@ namespace Dvp.Cuda;
 /// <remarks>A loaded driver stays loaded until the process ends; NVIDIA's library does not bear being unloaded.</remarks>
 public sealed unsafe class CudaDriver
 {
+    /// <summary>What the error of a driver that cannot be loaded names in place of a call.</summary>
+    internal const string Subject = "driver";
+
     private const string Mend = "Install NVIDIA's driver, give a container the GPU, or name the driver's file.";
 
     private CudaDriver(DriverApi api, string file)
@@ -76,7 +79,7 @@ public sealed unsafe class CudaDriver
         string? file = LibraryFiles.Load(LibraryFiles.Candidates(path, Names, []), tried, out nint handle);
         if (file is null)
         {
-            throw CudaException.Missing("driver", $"The CUDA driver cannot be loaded ({string.Join("; ", tried)}).", Mend);
+            throw CudaException.Missing(Subject, $"The CUDA driver cannot be loaded ({string.Join("; ", tried)}).", Mend);
         }
 
         DriverApi api = new(new NativeFunctions(handle, file, "CUDA 11.4 or newer is needed: update the driver."));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Dvp.Cuda.Interop;
 
 namespace Dvp.Cuda;
 
@@ -85,13 +86,18 @@ public sealed unsafe class CudaFunction
             return null;
         }
 
+        const int NoSuchParameter = 1; // CUDA_ERROR_INVALID_VALUE
         List<int> sizes = [];
         nuint offset, size;
-        while (_context.Api.cuFuncGetParamInfo(Handle, (nuint)sizes.Count, &offset, &size) == 0)
+        for (; ; sizes.Add((int)size))
         {
-            sizes.Add((int)size);
-        }
+            int result = _context.Api.cuFuncGetParamInfo(Handle, (nuint)sizes.Count, &offset, &size);
+            if (result == NoSuchParameter)
+            {
+                return [.. sizes];
+            }
 
-        return [.. sizes];
+            _context.ThrowIfFailed(result, Name, nameof(DriverApi.cuFuncGetParamInfo));
+        }
     }
 }

@@ -1,11 +1,15 @@
 namespace Dvp.Cuda;
 
 /// <summary>What was looked for and found of one library.</summary>
-/// <param name="File">Where it is; null when it is missing.</param>
-/// <param name="Version">Its CUDA version; null when it is missing.</param>
+/// <param name="File">Where it is; null when it is missing or cannot be used.</param>
+/// <param name="Version">Its CUDA version; null when it is missing or cannot be used.</param>
 /// <param name="Tried">A line for every name and file that was tried.</param>
 /// <param name="Problem">Why it cannot be used, and what to do; null when it can.</param>
-public sealed record ProbedLibrary(string? File, CudaVersion? Version, IReadOnlyList<string> Tried, string? Problem);
+public sealed record ProbedLibrary(string? File, CudaVersion? Version, IReadOnlyList<string> Tried, string? Problem)
+{
+    /// <summary>Whether a library is there that was loaded and then cannot be used: one of another kind, or a driver that finds no device.</summary>
+    public bool IsUnusable { get; init; }
+}
 
 /// <summary>What a machine has for CUDA: the driver, its devices, and the compiler. Looking never throws.</summary>
 /// <param name="Driver">The driver.</param>
@@ -42,7 +46,7 @@ public sealed record CudaProbe(ProbedLibrary Driver, IReadOnlyList<CudaDeviceInf
         }
         catch (CudaException e)
         {
-            return (new ProbedLibrary(null, null, tried, e.Message), devices);
+            return (new ProbedLibrary(null, null, tried, e.Message) { IsUnusable = e.Call != CudaDriver.Subject }, devices);
         }
     }
 
@@ -58,7 +62,7 @@ public sealed record CudaProbe(ProbedLibrary Driver, IReadOnlyList<CudaDeviceInf
         }
         catch (CudaException e)
         {
-            return new ProbedLibrary(null, null, tried, e.Message);
+            return new ProbedLibrary(null, null, tried, e.Message) { IsUnusable = e.Call != Cuda.Nvrtc.Subject };
         }
     }
 }

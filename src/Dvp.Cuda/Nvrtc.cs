@@ -19,6 +19,9 @@ public sealed record NvrtcResult(byte[] Code, string Log);
 /// <summary>NVRTC, the compiler of CUDA C++ at run time. Calls may come from many threads at once.</summary>
 public sealed unsafe class Nvrtc
 {
+    /// <summary>What the error of a compiler that cannot be loaded names in place of a call.</summary>
+    internal const string Subject = "NVRTC";
+
     private readonly NvrtcApi _api;
 
     private Nvrtc(NvrtcApi api, string file, CudaVersion version)
@@ -116,7 +119,7 @@ public sealed unsafe class Nvrtc
         }
 
         throw CudaException.Missing(
-            "NVRTC", $"The run-time compiler NVRTC cannot be loaded ({string.Join("; ", tried)}).",
+            Subject, $"The run-time compiler NVRTC cannot be loaded ({string.Join("; ", tried)}).",
             misfit ?? "Install NVRTC of the CUDA toolkit (or the Python package nvidia-cuda-nvrtc), or name its file or folder.");
     }
 

@@ -33,14 +33,14 @@ public static partial class Doctor
         }
 
         ProbedLibrary compiler = CudaProbe.RunNvrtc(new NvrtcSearch(options.Nvrtc, options.NvrtcFolders, driver.Version));
-        Library(
-            found, "driver", driver,
+        found.Add(Library(
+            "driver", driver,
             $"Install NVIDIA's driver, or run where it is (containers need the GPU passed in), or set {DvpEnvironment.CudaDriverName} "
-                + "to its file or folder; without it the CPU is used.");
-        Library(
-            found, "run-time compiler", compiler,
+                + "to its file or folder; without it the CPU is used."));
+        found.Add(Library(
+            "run-time compiler", compiler,
             $"Install NVRTC of the CUDA toolkit (pip install nvidia-cuda-nvrtc has it too), or set {DvpEnvironment.NvrtcName} to its file or "
-                + $"folder, or set {DvpEnvironment.KernelsFolderName} to kernels compiled beforehand; without it the CPU is used.");
+                + $"folder, or set {DvpEnvironment.KernelsFolderName} to kernels compiled beforehand; without it the CPU is used."));
         Kernels(found, options);
         if (devices.Count == 0)
         {
@@ -52,10 +52,11 @@ public static partial class Doctor
         found.AddRange(notes.Select(n => new DoctorFinding("cuda", "note", n)));
     }
 
-    private static void Library(List<DoctorFinding> found, string what, ProbedLibrary library, string mend) => found.Add(
-        library.File is { } file
-            ? new("cuda", what, $"CUDA {library.Version}, {file}", library.Problem)
-            : new("cuda", what, $"missing (looked for {string.Join("; ", library.Tried)})", mend));
+    /// <summary>What was found of a library; one that is there and of no use says why by itself.</summary>
+    internal static DoctorFinding Library(string what, ProbedLibrary library, string mend) =>
+        library.File is { } file ? new("cuda", what, $"CUDA {library.Version}, {file}", library.Problem)
+        : library.IsUnusable ? new("cuda", what, $"cannot be used ({string.Join("; ", library.Tried)})", library.Problem)
+        : new("cuda", what, $"missing (looked for {string.Join("; ", library.Tried)})", mend);
 
     private static void Kernels(List<DoctorFinding> found, CudaOptions options)
     {

@@ -62,23 +62,26 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
     /// </param>
     /// <param name="note">Gets a sentence where something is worth saying: which device auto took, and why not a GPU that is there.</param>
     /// <exception cref="DvpException">The device asked for is not there (<see cref="DvpExitCode.NoDevice"/>).</exception>
-    public Backend Open(int threads = 0, ElementType? type = null, Action<string>? note = null) => Kind switch
+    public Backend Open(int threads = 0, ElementType? type = null, Action<string>? note = null) =>
+        Kind == DeviceKind.Cpu ? OpenCpu(threads, type) : Open(threads, type, note, DvpEnvironment.CudaOptions(note));
+
+    /// <summary>The same with the settings of CUDA given, which else are the environment's.</summary>
+    internal Backend Open(int threads, ElementType? type, Action<string>? note, CudaOptions cuda) => Kind switch
     {
         DeviceKind.Cpu => OpenCpu(threads, type),
-        DeviceKind.Cuda => OpenCuda(type, note),
-        _ => OpenBest(threads, type, note),
+        DeviceKind.Cuda => OpenCuda(type, cuda),
+        _ => OpenBest(threads, type, note, cuda),
     };
 
-    private CudaBackend OpenCuda(ElementType? type, Action<string>? note) =>
-        CudaBackend.Open(Index, type ?? ElementType.BF16, DvpEnvironment.CudaOptions(note));
+    private CudaBackend OpenCuda(ElementType? type, CudaOptions cuda) => CudaBackend.Open(Index, type ?? ElementType.BF16, cuda);
 
     /// <summary>A GPU on which a kernel runs, else the CPU. Where there is no driver or no GPU nobody is told why.</summary>
-    private Backend OpenBest(int threads, ElementType? type, Action<string>? note)
+    private Backend OpenBest(int threads, ElementType? type, Action<string>? note, CudaOptions cuda)
     {
         CudaBackend? gpu = null;
         try
         {
-            gpu = OpenCuda(type, note);
+            gpu = OpenCuda(type, cuda);
             using DeviceBuffer buffer = gpu.Allocate(sizeof(float));
             gpu.Fill(new Tensor(buffer, 0, ElementType.F32, [1]), 1); // a kernel was found or compiled, loaded and launched
             gpu.Synchronize();
@@ -88,7 +91,7 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
         catch (DvpException e) when (e.ExitCode == DvpExitCode.NoDevice)
         {
             gpu?.Dispose();
-            if (e.InnerException is not CudaException { Code: NoLibrary or NoGpu })
+            if (gpu is not null || e.InnerException is not CudaException { Code: NoLibrary or NoGpu })
             {
                 note?.Invoke($"auto took the CPU: {e.Message}");
             }

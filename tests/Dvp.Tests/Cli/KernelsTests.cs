@@ -104,5 +104,10 @@ public sealed class KernelsTests
         CompiledEntry changed = Assert.Single(second, e => e.Resources.Registers == 99);
         Assert.Equal(new KernelResources(Entry, 99, 1, 2, 3, 4), changed.Resources);
         Assert.Equal(128, changed.LaunchBounds);
+
+        // Neither a damaged file nor a folder that cannot be written to is worth more than compiling again.
+        File.WriteAllText(files[0], $"{Entry} 99 many\n");
+        Assert.Equal(first, KernelTools.Compile(nvrtc, ["sm_80"], Entry, folder.Root, null));
+        Assert.Equal(first, KernelTools.Compile(nvrtc, ["sm_80"], Entry, Path.Combine(files[0], "no folder"), null));
     }
 }

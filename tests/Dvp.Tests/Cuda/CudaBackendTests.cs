@@ -3,6 +3,7 @@ using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
+using Dvp.Settings;
 using Xunit;
 
 namespace Dvp.Tests.Cuda;
@@ -124,6 +125,46 @@ public sealed class CudaBackendTests : CudaBackendTestBase
         AssertFills(second);
         Assert.Equal(1, second.Origins.Compiled);
         Assert.Contains("built again", Assert.Single(Notes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Code_of_a_bundle_that_the_driver_refuses_is_compiled_where_a_compiler_is_and_else_the_refusal_is_the_error()
+    {
+        KernelVariant variant = KernelCatalog.All.First(v => v.File == "elementwise" && v.Real == ElementType.F32);
+        string bundle = Directory.CreateDirectory(Path.Combine(Folder, "bundle")).FullName;
+        KernelBundle.Write(bundle, variant, new KernelImage("elementwise", "sm_80", "host", KernelCompiler.Key(variant, "sm_80"), [1, 2, 3]));
+        CudaOptions options = Options(KernelHost.Folder) with { CacheFolder = null, KernelsFolder = bundle };
+        using (CudaBackend compiling = CudaBackend.Open(0, ElementType.F32, options))
+        {
+            AssertFills(compiling);
+            Assert.Equal(new KernelOrigins(0, 0, 1, 0, true), compiling.Origins);
+            Assert.Contains("build the folder again", Assert.Single(Notes), StringComparison.Ordinal);
+        }
+
+        using CudaBackend without = CudaBackend.Open(0, ElementType.F32, options with { Nvrtc = Folder });
+        DvpException e = Assert.Throws<DvpException>(() => AssertFills(without));
+        Assert.Equal(DvpExitCode.NoDevice, e.ExitCode);
+        Assert.Contains("cuModuleLoadDataEx", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Auto_says_why_a_GPU_that_is_there_is_not_taken()
+    {
+        List<string> notes = [];
+        CudaOptions withoutCompiler = Options(KernelHost.Folder) with { Nvrtc = Folder, CacheFolder = null };
+        using (Backend cpu = DeviceChoice.Auto.Open(1, null, notes.Add, withoutCompiler))
+        {
+            Assert.StartsWith("cpu", cpu.Name, StringComparison.Ordinal);
+            Assert.Contains("NVRTC cannot be loaded", Assert.Single(notes), StringComparison.Ordinal);
+        }
+
+        notes.Clear();
+        using Backend gpu = DeviceChoice.Auto.Open(1, null, notes.Add, Options(KernelHost.Folder));
+        Assert.Contains(gpu.Name, Assert.Single(notes), StringComparison.Ordinal);
+        Assert.StartsWith("cuda:0", gpu.Name, StringComparison.Ordinal);
+        notes.Clear();
+        using Backend none = DeviceChoice.Auto.Open(1, null, notes.Add, withoutCompiler with { Driver = Folder });
+        Assert.Empty(notes); // most machines have no GPU: nothing to say
     }
 
     [Theory]

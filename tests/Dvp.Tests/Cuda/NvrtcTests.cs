@@ -3,6 +3,7 @@ using Dvp.Cuda;
 using Dvp.Engine;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
+using Dvp.Profiling;
 using Xunit;
 
 namespace Dvp.Tests.Cuda;
@@ -131,6 +132,18 @@ public sealed class NvrtcTests : IDisposable
     }
 
     [Fact]
+    [Requires(Capability.KernelHost)]
+    public void A_record_that_cannot_be_read_counts_as_none()
+    {
+        NvrtcSearch search = new(KernelHost.Folder, [], null);
+        string identity = new CompilerChoice(search, _folder).Identity;
+        using FileStream held = new(Directory.GetFiles(_folder).Single(), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        CompilerChoice second = new(search, _folder);
+        Assert.Equal(identity, second.Identity);
+        Assert.True(second.IsLoaded);
+    }
+
+    [Fact]
     public void Without_a_driver_the_device_is_said_to_be_missing()
     {
         DvpException e = Assert.Throws<DvpException>(() => CudaBackend.Open(1, ElementType.F32, new CudaOptions { Driver = _folder }));
@@ -159,5 +172,21 @@ public sealed class NvrtcTests : IDisposable
         Assert.NotNull(probe.Nvrtc.Problem);
         Assert.NotEmpty(probe.Driver.Tried);
         Assert.NotEmpty(probe.Nvrtc.Tried);
+        Assert.False(probe.Driver.IsUnusable || probe.Nvrtc.IsUnusable);
+        DoctorFinding finding = Doctor.Library("driver", probe.Driver, "Install it.");
+        Assert.StartsWith("missing", finding.Value, StringComparison.Ordinal);
+        Assert.Equal("Install it.", finding.Mend);
+    }
+
+    [Fact]
+    [Requires(Capability.KernelHost)]
+    public void A_library_that_is_there_and_of_no_use_is_not_called_missing()
+    {
+        CudaProbe probe = CudaProbe.Run(KernelHost.Nvrtc, KernelHost.Nvrtc, []); // a compiler in the driver's place
+        Assert.True(probe.Driver.IsUnusable);
+        DoctorFinding finding = Doctor.Library("driver", probe.Driver, "Install it.");
+        Assert.StartsWith("cannot be used", finding.Value, StringComparison.Ordinal);
+        Assert.Contains("has no function cuInit", finding.Mend, StringComparison.Ordinal);
+        Assert.Null(Doctor.Library("compiler", probe.Nvrtc, "Install it.").Mend);
     }
 }

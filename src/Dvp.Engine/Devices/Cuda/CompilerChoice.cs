@@ -82,18 +82,25 @@ internal sealed class CompilerChoice
 
     private string? Recall(bool unchangedOnly)
     {
-        if (_record is null || !File.Exists(_record))
-        {
-            return null;
-        }
-
-        string[] lines = File.ReadAllLines(_record);
-        if (lines.Length != 3)
+        if (_record is null || !File.Exists(_record) || ReadRecord(_record) is not [_, _, _] lines)
         {
             return null;
         }
 
         return !unchangedOnly || (File.Exists(lines[0]) && IdentityOf(lines[0], lines[1]) == lines[2]) ? lines[2] : null;
+    }
+
+    // Another process may be writing it, or it is another user's: the library is then asked, as if there were none.
+    private static string[] ReadRecord(string file)
+    {
+        try
+        {
+            return File.ReadAllLines(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     private void Remember(Nvrtc nvrtc)

@@ -76,7 +76,7 @@ public sealed partial class CudaBackend
         }
 
         // The gradient of the bias is a sum over sequences: gradients of scores are kept for as many as the scratch holds, then added.
-        int scores = a.Heads * a.Queries * a.Keys;
+        int scores = dbias is null ? 0 : checked(a.Heads * a.Queries * a.Keys);
         int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
         long scoreBytes = dbias is null ? 0 : (long)part * scores * sizeof(float);
         long deltaBytes = a.BackwardIsShort ? 0 : saved.Count / 2 * sizeof(float);

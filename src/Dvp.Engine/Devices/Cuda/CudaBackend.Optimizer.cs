@@ -105,12 +105,12 @@ public sealed partial class CudaBackend
         List<GradientRow> pieces = [];
         foreach (GradientRow row in rows)
         {
-            for (int start = 0; start < row.Count; start += OptimizerPiece)
+            for (long start = 0; start < row.Count; start += OptimizerPiece)
             {
                 pieces.Add(new GradientRow
                 {
-                    Start = row.Start + (start * sizeof(float)),
-                    Count = Math.Min(OptimizerPiece, row.Count - start),
+                    Start = row.Start + (nint)(start * sizeof(float)),
+                    Count = (int)Math.Min(OptimizerPiece, row.Count - start),
                     IsWide = row.IsWide,
                 });
             }

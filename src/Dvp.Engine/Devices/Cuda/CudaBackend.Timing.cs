@@ -24,10 +24,10 @@ public sealed partial class CudaBackend
             throw new DvpException($"{Name} reports no clock rate, so its times mean nothing; measure on a GPU.", exitCode: DvpExitCode.NoDevice);
         }
 
-        _begin ??= _context.CreateEvent();
-        _end ??= _context.CreateEvent();
         try
         {
+            _begin ??= _context.CreateEvent();
+            _end ??= _context.CreateEvent();
             _stream.Record(_begin);
             work();
             _stream.Record(_end);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Dvp.Engine.IO;
 
 namespace Dvp.Engine.Devices.Cuda;
 
@@ -66,7 +67,7 @@ internal sealed record KernelImage(string Variant, string Target, string Compile
         }
         catch
         {
-            File.Delete(temporary);
+            AtomicFile.Try(() => File.Delete(temporary)); // the first error is the one to show
             throw;
         }
     }

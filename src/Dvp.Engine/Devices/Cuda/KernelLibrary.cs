@@ -27,9 +27,7 @@ internal sealed class KernelLibrary : IDisposable
     private readonly CubinCache? _cache;
     private readonly CompilerChoice _compiler;
     private readonly Action<string>? _note;
-    private int _fromBundle;
-    private int _fromCache;
-    private int _compiled;
+    private readonly int[] _counts = new int[3]; // by Origin
     private int _portable;
 
     /// <summary>Makes an empty library.</summary>
@@ -46,8 +44,16 @@ internal sealed class KernelLibrary : IDisposable
         _compiler = new CompilerChoice(new NvrtcSearch(options.Nvrtc, options.NvrtcFolders, context.Driver.Version), options.CacheFolder);
     }
 
+    private enum Origin
+    {
+        Bundle,
+        Cache,
+        Compiled,
+    }
+
     /// <summary>Where the kernels came from so far.</summary>
-    public KernelOrigins Origins => new(_fromBundle, _fromCache, _compiled, _portable, _compiler.IsLoaded);
+    public KernelOrigins Origins => new(
+        _counts[(int)Origin.Bundle], _counts[(int)Origin.Cache], _counts[(int)Origin.Compiled], _portable, _compiler.IsLoaded);
 
     /// <summary>Entry points that were asked for so far, which launchers do right before they launch.</summary>
     public IReadOnlySet<string> UsedEntries => _kernels.Keys.Select(k => k.Entry).ToHashSet(StringComparer.Ordinal);
@@ -93,16 +99,16 @@ internal sealed class KernelLibrary : IDisposable
     public void Warm(IEnumerable<KernelVariant> variants)
     {
         KernelVariant[] missing = [.. variants.Distinct().Where(v => !_files.ContainsKey(v))];
-        KernelImage[] images = new KernelImage[missing.Length];
+        FoundImage[] images = new FoundImage[missing.Length];
         if (missing.Length == 1)
         {
-            images[0] = Image(missing[0]);
+            images[0] = Find(missing[0]);
         }
         else
         {
             try
             {
-                Parallel.For(0, missing.Length, i => images[i] = Image(missing[i]));
+                Parallel.For(0, missing.Length, i => images[i] = Find(missing[i]));
             }
             catch (AggregateException e)
             {
@@ -128,13 +134,13 @@ internal sealed class KernelLibrary : IDisposable
         _kernels.Clear();
     }
 
-    private KernelImage Image(KernelVariant variant)
+    private FoundImage Find(KernelVariant variant)
     {
         RequireListed(variant);
         try
         {
-            return _bundle?.Find(variant, _context.Info.Major, _context.Info.Minor) is { } built ? Counted(ref _fromBundle, built)
-                : _cache?.Find(variant, _context.Info.Architecture, _compiler.Identity) is { } kept ? Counted(ref _fromCache, kept)
+            return _bundle?.Find(variant, _context.Info.Major, _context.Info.Minor) is { } built ? new FoundImage(built, Origin.Bundle)
+                : _cache?.Find(variant, _context.Info.Architecture, _compiler.Identity) is { } kept ? new FoundImage(kept, Origin.Cache)
                 : Compile(variant);
         }
         catch (CudaException e)
@@ -143,20 +149,20 @@ internal sealed class KernelLibrary : IDisposable
         }
     }
 
-    private KernelImage Compile(KernelVariant variant)
+    private FoundImage Compile(KernelVariant variant)
     {
         Nvrtc nvrtc = _compiler.Load();
         string target = Target(nvrtc);
         string identity = _compiler.Identity;
         if (target != _context.Info.Architecture && _cache?.Find(variant, target, identity) is { } kept)
         {
-            return Counted(ref _fromCache, kept);
+            return new FoundImage(kept, Origin.Cache);
         }
 
         byte[] code = KernelCompiler.Compile(nvrtc, variant, target).Code;
         KernelImage image = new(KernelCompiler.FileName(variant), target, identity, KernelCompiler.Key(variant, target), code);
         _cache?.Store(variant, image);
-        return Counted(ref _compiled, image);
+        return new FoundImage(image, Origin.Compiled);
     }
 
     // A GPU newer than the compiler gets PTX of the newest architecture that both know.
@@ -175,25 +181,20 @@ internal sealed class KernelLibrary : IDisposable
                 + "compile for; kernels need 8.0 or newer.", exitCode: DvpExitCode.NoDevice);
     }
 
-    private CudaModule Load(KernelVariant variant, KernelImage image)
+    private CudaModule Load(KernelVariant variant, FoundImage found)
     {
         CudaModule module;
         try
         {
-            module = _context.LoadModule(image.Code);
-        }
-        catch (CudaException e) when (_context.FirstError is null && _cache is not null && e.Code != 2)
-        {
-            // What was read may be whole and still of no use, made for another machine that shares the folder: once from the text, then.
-            _cache.Discard(variant, image.Target, image.Compiler, e.ErrorName);
-            image = Compile(variant);
-            module = LoadOrFail(image);
+            module = _context.LoadModule(found.Image.Code);
         }
         catch (CudaException e)
         {
-            throw CudaFailure.Wrap(e);
+            (found, module) = LoadAnew(variant, found, e);
         }
 
+        _counts[(int)found.Origin]++;
+        KernelImage image = found.Image;
         if (image.Target.StartsWith("compute_", StringComparison.Ordinal))
         {
             if (_portable++ == 0)
@@ -226,15 +227,33 @@ internal sealed class KernelLibrary : IDisposable
             : throw new InvalidOperationException($"{variant.File}.cu has no entry point {entry}.");
     }
 
-    private CudaModule LoadOrFail(KernelImage image)
+    // Code that was read may be whole and still of no use, made for another machine that shares the folder: once from the text, then. Where that
+    // cannot be done either, the driver's refusal is the error to show.
+    private (FoundImage Found, CudaModule Module) LoadAnew(KernelVariant variant, FoundImage refused, CudaException reason)
     {
+        const int OutOfMemory = 2;
+        if (refused.Origin == Origin.Compiled || _context.FirstError is not null || reason.Code == OutOfMemory)
+        {
+            throw CudaFailure.Wrap(reason);
+        }
+
+        if (refused.Origin == Origin.Cache)
+        {
+            _cache!.Discard(variant, refused.Image.Target, refused.Image.Compiler, reason.ErrorName);
+        }
+        else
+        {
+            _note?.Invoke($"The driver refuses {refused.Image.Variant} of the folder of compiled kernels ({reason.ErrorName}): it is compiled here; build the folder again.");
+        }
+
         try
         {
-            return _context.LoadModule(image.Code);
+            FoundImage compiled = Compile(variant);
+            return (compiled, _context.LoadModule(compiled.Image.Code));
         }
-        catch (CudaException e)
+        catch (Exception e) when (e is CudaException or DvpException)
         {
-            throw CudaFailure.Wrap(e);
+            throw CudaFailure.Wrap(_context.FirstError ?? reason);
         }
     }
 
@@ -253,10 +272,6 @@ internal sealed class KernelLibrary : IDisposable
         }
     }
 
-    private static KernelImage Counted(ref int counter, KernelImage image)
-    {
-        Interlocked.Increment(ref counter);
-        return image;
-    }
+    private readonly record struct FoundImage(KernelImage Image, Origin Origin);
 
 }

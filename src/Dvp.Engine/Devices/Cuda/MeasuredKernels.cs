@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Dvp.Cuda;
+using Dvp.Engine.IO;
 
 namespace Dvp.Engine.Devices.Cuda;
 
@@ -29,8 +30,12 @@ internal sealed class MeasuredKernels(string? folder, Nvrtc nvrtc)
             variant, architecture, r, bounds.TryGetValue(r.Entry, out int threads) ? threads : null))];
         if (path is not null)
         {
-            Directory.CreateDirectory(folder!);
-            KernelImage.WriteWhole(path, Encoding.UTF8.GetBytes(string.Concat(entries.Select(Line))));
+            // A folder that cannot be written only costs the time of compiling.
+            AtomicFile.Try(() =>
+            {
+                Directory.CreateDirectory(folder!);
+                KernelImage.WriteWhole(path, Encoding.UTF8.GetBytes(string.Concat(entries.Select(Line))));
+            });
         }
 
         return entries;
@@ -40,22 +45,25 @@ internal sealed class MeasuredKernels(string? folder, Nvrtc nvrtc)
         CultureInfo.InvariantCulture,
         $"{e.Resources.Entry} {e.Resources.Registers} {e.Resources.SharedBytes} {e.Resources.StackBytes} {e.Resources.SpillStoreBytes} {e.Resources.SpillLoadBytes} {e.LaunchBounds ?? 0}\n");
 
+    // Null where the file is missing, cannot be read, or is not what Line writes.
     private static CompiledEntry[]? Read(string path, KernelVariant variant, string architecture)
     {
-        if (!File.Exists(path))
-        {
-            return null;
-        }
-
+        string[] lines = [];
+        AtomicFile.Try(() => lines = File.Exists(path) ? File.ReadAllLines(path) : []);
         List<CompiledEntry> entries = [];
-        foreach (string line in File.ReadLines(path))
+        foreach (string line in lines)
         {
             string[] words = line.Split(' ');
-            int[] numbers = [.. words[1..].Select(w => int.Parse(w, NumberStyles.None, CultureInfo.InvariantCulture))];
+            int[] numbers = [.. words[1..].Select(w => int.TryParse(w, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1)];
+            if (numbers.Length != 6 || numbers.Contains(-1))
+            {
+                return null;
+            }
+
             KernelResources resources = new(words[0], numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
             entries.Add(new CompiledEntry(variant, architecture, resources, numbers[5] == 0 ? null : numbers[5]));
         }
 
-        return [.. entries];
+        return entries.Count == 0 ? null : [.. entries];
     }
 }
