@@ -20,8 +20,7 @@ internal static class Errors
         {
             DvpException known => (known.Message, (int)known.ExitCode),
             OperationCanceledException => ("Stopped; nothing was left half-written.", (int)DvpExitCode.Interrupted),
-            FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException => (
-                error.Message, (int)DvpExitCode.BadInput),
+            IOException or UnauthorizedAccessException => (error.Message, (int)DvpExitCode.BadInput),
             _ => (
                 $"internal error ({error.GetType().Name}: {OneLine(error.Message)}); run with --verbose and report what it prints.",
                 Internal),

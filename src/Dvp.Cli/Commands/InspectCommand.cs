@@ -14,7 +14,7 @@ internal static class InspectCommand
             "Names what a file or folder holds (model, DVP, data set, features, run, tensors, picture) and what is wrong with it.",
             "dvp inspect samples/easy-vqa/language-model",
             "dvp inspect samples/easy-vqa/data",
-            "dvp inspect run/dvp --model samples/easy-vqa/language-model --json");
+            "dvp inspect runs/quickstart/dvp --model samples/easy-vqa/language-model --json");
         Argument<string> path = command.Argument("path", "The file or folder.");
         Option<string?> model = command.With(CommonOptions.Text(
             "--model", "Language model to check a DVP folder against. Default: the folder is checked alone.", "folder"));

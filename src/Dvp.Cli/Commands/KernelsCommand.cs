@@ -174,7 +174,6 @@ internal static class KernelsCommand
         },
     };
 
-
     private static Action<int, int> Progress(CommandOutput output) => (done, all) => output.Progress(string.Create(
         CultureInfo.InvariantCulture, $"compiled {done} of {all}"));
 

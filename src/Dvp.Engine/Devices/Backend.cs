@@ -226,7 +226,7 @@ public abstract partial class Backend : IDisposable
     /// <param name="types">(2, C); or null for none</param>
     public abstract void InsertPromptForward(Tensor y, Tensor prompt, Tensor text, ParameterBlock? types);
 
-    /// <summary>dprompt (=), dtext (= or +=), dtypes (+=); each may be null.</summary>
+    /// <summary>dprompt (=), dtext (= or +=), dtypes (+=); each may be null, but not both of the first two, whose shapes tell P.</summary>
     public abstract void InsertPromptBackward(Tensor? dprompt, Tensor? dtext, Tensor? dtypes, Tensor dy, bool accumulateText);
 
     /// <summary>y = concat(class token, patches) + positions: the input of a vision transformer.</summary>

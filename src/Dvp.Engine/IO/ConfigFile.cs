@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -138,6 +139,13 @@ public sealed class ConfigFile
             : throw Error(key, $"must be a number, found {Found(value)}");
     }
 
+    /// <summary>A dropout rate: at least 0 and below 1.</summary>
+    public float DropoutRate(string key, double absent)
+    {
+        double rate = Number(key, absent);
+        return rate is >= 0 and < 1 ? (float)rate : throw Error(key, string.Create(CultureInfo.InvariantCulture, $"must be at least 0 and below 1, found {rate}"));
+    }
+
     /// <summary>True or false.</summary>
     /// <param name="key">The key.</param>
     /// <param name="absent">The value where the key is absent; null makes it an error.</param>
@@ -224,6 +232,18 @@ public sealed class ConfigFile
             string other => throw Error(key, $"must be relu, gelu, gelu_new, quick_gelu, silu or tanh, found {other}"),
         };
     }
+
+    /// <summary>The Hugging Face name of an activation, which <see cref="Activation"/> reads back.</summary>
+    public static string NameOf(Activation activation) => activation switch
+    {
+        Devices.Activation.Relu => "relu",
+        Devices.Activation.GeluErf => "gelu",
+        Devices.Activation.GeluTanh => "gelu_new",
+        Devices.Activation.QuickGelu => "quick_gelu",
+        Devices.Activation.Silu => "silu",
+        Devices.Activation.Tanh => "tanh",
+        _ => throw new ArgumentException($"Configurations have no name for {activation}.", nameof(activation)),
+    };
 
     /// <summary>Checks that a key has the one value that is supported.</summary>
     public void RequireValue(string key, string value, bool optional = false)

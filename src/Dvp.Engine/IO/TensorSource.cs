@@ -133,10 +133,6 @@ public sealed class TensorSource
         }
     }
 
-    /// <summary>Accepts whatever fits a pattern without reading it.</summary>
-    /// <param name="pattern">A name under the prefix of this source, <c>*</c> for any characters.</param>
-    public void Accept(string pattern) => _account.Accepted.Add(_prefix + pattern);
-
     /// <summary>Ends loading: everything asked for must have been there in its shape, everything there asked for or accepted.</summary>
     /// <exception cref="DvpException">Lists all missing, unexpected, mis-shaped and wrongly tied tensors by name.</exception>
     public void Finish()

@@ -61,8 +61,8 @@ public sealed record BertConfig
             TokenTypes = file.PositiveInt("type_vocab_size", 2),
             NormEpsilon = (float)file.Number("layer_norm_eps", 1e-12),
             Activation = file.Activation("hidden_act", Activation.GeluErf),
-            HiddenDropout = (float)file.Number("hidden_dropout_prob", 0.1),
-            AttentionDropout = (float)file.Number("attention_probs_dropout_prob", 0.1),
+            HiddenDropout = file.DropoutRate("hidden_dropout_prob", 0.1),
+            AttentionDropout = file.DropoutRate("attention_probs_dropout_prob", 0.1),
             PaddingId = file.Int("pad_token_id", 0),
         };
         return config.HiddenSize % config.Heads == 0

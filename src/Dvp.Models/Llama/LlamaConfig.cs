@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
@@ -139,10 +140,19 @@ public sealed record LlamaRotaryScaling(double Factor, double LowFactor, double 
         return type switch
         {
             "default" => null,
-            "llama3" => new LlamaRotaryScaling(
-                file.Number("factor"), file.Number("low_freq_factor"), file.Number("high_freq_factor"),
-                file.PositiveInt("original_max_position_embeddings")),
+            "llama3" => Llama3(file),
             _ => throw file.Error("rope_type", $"must be default or llama3, found {type}"),
         };
+    }
+
+    private static LlamaRotaryScaling Llama3(ConfigFile file)
+    {
+        LlamaRotaryScaling scaling = new(
+            file.Number("factor"), file.Number("low_freq_factor"), file.Number("high_freq_factor"),
+            file.PositiveInt("original_max_position_embeddings"));
+        return scaling.Factor <= 0 ? throw file.Error("factor", string.Create(CultureInfo.InvariantCulture, $"must be above 0, found {scaling.Factor}"))
+            : scaling.LowFactor < scaling.HighFactor ? scaling
+            : throw file.Error("high_freq_factor", string.Create(
+                CultureInfo.InvariantCulture, $"must be above low_freq_factor ({scaling.LowFactor}), found {scaling.HighFactor}"));
     }
 }

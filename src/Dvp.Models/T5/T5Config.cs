@@ -85,7 +85,7 @@ public sealed record T5Config
                 "silu" or "gated-silu" => Activation.Silu,
                 _ => throw file.Error("feed_forward_proj", $"must be relu, gelu, gelu_new, silu, gated-gelu or gated-silu, found {feedForward}"),
             },
-            Dropout = (float)file.Number("dropout_rate", 0.1),
+            Dropout = file.DropoutRate("dropout_rate", 0.1),
             StartId = file.Int("decoder_start_token_id", file.Int("pad_token_id", 0)),
             Tied = tied,
             ScalesOutput = file.Bool("scale_decoder_outputs", tied),

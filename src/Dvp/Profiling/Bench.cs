@@ -90,7 +90,6 @@ public sealed partial class Bench
     private readonly List<(BenchRow Row, int Threads)> _rows = []; // the share of the peak follows when all peaks are known
     private readonly List<BenchPass> _passes = [];
     private readonly SortedDictionary<int, double> _peaks = [];
-
     private readonly OpClock? _gpu; // the clock of a GPU
 
     private Bench(BenchOptions options, OpClock? gpu) => (_options, _gpu) = (options, gpu);
@@ -191,7 +190,6 @@ public sealed partial class Bench
 
         seconds.Sort();
         double median = seconds[seconds.Count / 2];
-
         double p95 = seconds[(int)(0.95 * (seconds.Count - 1))];
         _rows.Add((new BenchRow(section, name, median, p95, seconds[0], seconds.Count, flops / median / 1e9, null), threads));
     }

@@ -108,11 +108,11 @@ public sealed record DvpConfig
     /// <summary>Fingerprint of the visual encoder that made the features; null if not recorded.</summary>
     public string? VisionModelFingerprint { get; init; }
 
-    /// <summary>Reads the configuration of a DVP folder.</summary>
+    /// <summary>Reads the configuration of a DVP folder, or of the whole one before it where a writer was killed (<see cref="AtomicFolder"/>).</summary>
     /// <exception cref="DvpException">The file is missing or a value is missing, unknown or out of range.</exception>
     public static DvpConfig Load(string folder)
     {
-        ConfigFile file = ConfigFile.Load(Path.Combine(folder, FileName));
+        ConfigFile file = ConfigFile.Load(Path.Combine(AtomicFolder.Resolve(folder), FileName));
         int version = file.Int("format_version", 1);
         if (version != 1)
         {
@@ -130,7 +130,7 @@ public sealed record DvpConfig
         ConfigFile head = file.Section("head") ?? throw file.Error("head", "is missing");
         PromptConfig promptConfig = new(
             prompt.PositiveInt("hidden_size"), prompt.PositiveInt("num_heads"), prompt.PositiveInt("visual_size"),
-            prompt.PositiveInt("num_prompts", 1), (float)prompt.Number("dropout", 0.1));
+            prompt.PositiveInt("num_prompts", 1), prompt.DropoutRate("dropout", 0.1));
         if (promptConfig.HiddenSize % promptConfig.Heads != 0)
         {
             throw prompt.Error("hidden_size", $"must be a multiple of num_heads ({promptConfig.Heads}), found {promptConfig.HiddenSize}");
@@ -223,7 +223,7 @@ public sealed record DvpConfig
             {
                 json.WriteStartObject("adapters");
                 json.WriteNumber("hidden_size", adapters.HiddenSize);
-                json.WriteString("activation", adapters.Activation == Activation.Silu ? "silu" : "relu");
+                json.WriteString("activation", ConfigFile.NameOf(adapters.Activation));
                 json.WriteEndObject();
             }
             else

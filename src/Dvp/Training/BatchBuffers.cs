@@ -1,3 +1,4 @@
+using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Tensors;
@@ -64,6 +65,8 @@ public sealed class BatchBuffers
                 $"A text has {longest} tokens, and the model takes {_maximumLength}; cut texts when they are tokenised.");
         }
 
+        RequireSize((long)batch * _set.Features.Tokens * _set.Features.Channels, batch, "visual tokens");
+        RequireSize((long)batch * _set.LabelCount, batch, "targets");
         if (!share)
         {
             return new StepShape(batch, longest);
@@ -109,6 +112,15 @@ public sealed class BatchBuffers
         UploadEnds(backend, examples, inputs, promptTokens, length, known);
         UploadVisual(backend, examples, inputs.Visual);
         UploadTargets(backend, examples, inputs.Targets);
+    }
+
+    private static void RequireSize(long values, int batch, string what)
+    {
+        if (values > Array.MaxLength)
+        {
+            throw new DvpException(string.Create(
+                CultureInfo.InvariantCulture, $"The {what} of a batch of {batch} are {values} numbers, more than one copy can hold; make the batch smaller."));
+        }
     }
 
     private void UploadFullMask(Backend backend, ReadOnlySpan<int> examples, Tensor? mask, int promptTokens, int length)

@@ -19,7 +19,7 @@ public sealed class StepGraphs : IDisposable
     private readonly Arena _prefixArena;
     private readonly Arena[] _layerArenas;
     private readonly Arena _state;
-    private readonly Dictionary<(StepShape Shape, int Layer), TrainingStep> _training = [];
+    private readonly Dictionary<(StepShape Shape, int Layer, bool Dropout, float Scale), TrainingStep> _training = [];
     private readonly Dictionary<(StepShape Shape, int Layer), InferenceStep> _inference = [];
     private readonly Dictionary<StepShape, PrefixStep> _prefixes = [];
     private readonly Dictionary<(StepShape Shape, int Layer), InferenceStep> _suffixes = [];
@@ -63,7 +63,7 @@ public sealed class StepGraphs : IDisposable
     /// <param name="scale">Factor on loss and gradient.</param>
     public TrainingStep Training(StepShape shape, int layer, bool dropout, float scale)
     {
-        if (!_training.TryGetValue((shape, layer), out TrainingStep? step))
+        if (!_training.TryGetValue((shape, layer, dropout, scale), out TrainingStep? step))
         {
             Graph graph = new(Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state);
             StepInputs inputs = Inputs(graph, shape, targets: true);
@@ -71,7 +71,7 @@ public sealed class StepGraphs : IDisposable
             Tensor loss = _model.Loss(graph, outputs.Logits, graph.Constant(inputs.Targets!), scale);
             graph.Backward();
             step = new TrainingStep(graph, inputs, loss);
-            _training.Add((shape, layer), step);
+            _training.Add((shape, layer, dropout, scale), step);
         }
 
         return step;

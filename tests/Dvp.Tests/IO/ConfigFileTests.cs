@@ -47,6 +47,7 @@ public sealed class ConfigFileTests
         Assert.Equal("config.json: layers is missing.", Error(() => json.PositiveInt("layers")));
         Assert.Equal("config.json: eps must be a number, found \"x\".", Error(() => json.Number("eps", 1)));
         Assert.Equal("config.json: huge must be a number, found 1e999.", Error(() => json.Number("huge")));
+        Assert.Equal("config.json: n must be at least 0 and below 1, found 33554432.", Error(() => json.DropoutRate("n", 0.1)));
         Assert.Equal("config.json: big must be a whole number, found 1e99.", Error(() => json.Int("big")));
         Assert.Equal("config.json: half must be a whole number, found 1.5.", Error(() => json.Int("half", 1)));
         Assert.Equal("config.json: o.x must be true or false, found a list.", Error(() => json.Section("o")!.Bool("x")));

@@ -199,6 +199,8 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
             () => backend.EmbeddingForward(T(2, 3, 4), I(5), P(9, 4), null, null, null),
             () => backend.EmbeddingForward(T(2, 3, 4), I(6), P(9, 4), P(2, 4), null, null),
             () => backend.InsertPromptForward(T(2, 4, 8), T(2, 1, 8), T(2, 4, 8), null),
+            () => backend.InsertPromptBackward(T(2, 3, 8), T(2, 2, 8), null, T(2, 4, 8), false),
+            () => backend.InsertPromptBackward(null, null, S(2, 8), T(2, 4, 8), false), // how many are prompts?
             () => backend.VisionTokensForward(T(2, 4, 8), T(2, 4, 8), P(8), P(4, 8)),
             () => backend.MeanTokensForward(T(2, 7), T(2, 3, 8)),
             () => backend.ExtractPatches(T(1, 3, 12), T(1, 3, 4, 4), 2),

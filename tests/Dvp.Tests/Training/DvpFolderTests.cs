@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dvp.Engine;
+using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
@@ -52,13 +53,13 @@ public sealed class DvpFolderTests : IDisposable
         using LoadedDvp made = TinyDvp.Create(_model, config, _device, seed: 9);
         foreach (Parameter parameter in made.Parameters.Trained)
         {
-            _device.Upload(parameter.Value, (float[])[.. Values(parameter).Select(v => v + 0.25f)]);
+            _device.Upload(parameter.Value, (float[])[.. _device.Floats(parameter.Value).Select(v => v + 0.25f)]);
         }
 
         made.Save(_dvp);
         using LoadedDvp loaded = LoadedDvp.Load(_model, _dvp, _device);
         Assert.Equal(made.Parameters.All.Select(p => p.Name), loaded.Parameters.All.Select(p => p.Name));
-        Assert.All(made.Parameters.All, p => Assert.Equal(Values(p), Values(loaded.Parameters[p.Name])));
+        Assert.All(made.Parameters.All, p => Assert.Equal(_device.Floats(p.Value), _device.Floats(loaded.Parameters[p.Name].Value)));
         Assert.Equal(config.ToJson(), loaded.Model.Config.ToJson());
         Assert.Empty(loaded.Parameters.Trained);
     }
@@ -69,6 +70,8 @@ public sealed class DvpFolderTests : IDisposable
         Directory.Move(_dvp, _dvp + ".previous");
         using LoadedDvp loaded = LoadedDvp.Load(_model, _dvp, _device);
         Assert.Equal(1, loaded.Model.Config.Layer);
+        Assert.Equal(1, DvpConfig.Load(_dvp).Layer);
+        Expect.Error("nowhere does not exist", () => DvpConfig.Load(_folder["nowhere"]));
     }
 
     [Fact]
@@ -141,6 +144,8 @@ public sealed class DvpFolderTests : IDisposable
         Refuse("prompt_kind", c => c["prompt_kind"] = "static");
         Refuse("hidden_size", c => c["prompt"]!["hidden_size"] = 7);
         Refuse("num_heads", c => c["prompt"]!["num_heads"] = 0);
+        Refuse("dropout must be at least 0 and below 1", c => c["prompt"]!["dropout"] = 1);
+        Refuse("dropout must be at least 0 and below 1", c => c["prompt"]!["dropout"] = -0.1);
         Refuse("activation", c => c["adapters"]!["activation"] = "sine");
         Refuse("num_labels", c => c["answers"] = new JsonArray("yes"));
         Refuse("layer", c => c["layer"] = null);
@@ -161,6 +166,21 @@ public sealed class DvpFolderTests : IDisposable
             File.WriteAllText(file, json.ToJsonString());
             Expect.Error(part, () => LoadedDvp.Load(_model, damaged, _device));
         }
+    }
+
+    [Theory]
+    [InlineData(Activation.Relu)]
+    [InlineData(Activation.Silu)]
+    [InlineData(Activation.GeluErf)]
+    [InlineData(Activation.GeluTanh)]
+    [InlineData(Activation.QuickGelu)]
+    [InlineData(Activation.Tanh)]
+    public void Every_activation_of_the_adapters_is_saved_as_it_is(Activation activation)
+    {
+        DvpConfig config = TinyDvp.Config(s_bert, 1, adapters: true);
+        string folder = Directory.CreateDirectory(_folder["config"]).FullName;
+        File.WriteAllText(Path.Combine(folder, DvpConfig.FileName), (config with { Adapters = new AdapterConfig(3, activation) }).ToJson());
+        Assert.Equal(activation, DvpConfig.Load(folder).Adapters!.Activation);
     }
 
     [Fact]
@@ -234,12 +254,5 @@ public sealed class DvpFolderTests : IDisposable
         }
 
         return copy;
-    }
-
-    private float[] Values(Parameter parameter)
-    {
-        float[] values = new float[parameter.Value.Count];
-        _device.Download(values, parameter.Value);
-        return values;
     }
 }

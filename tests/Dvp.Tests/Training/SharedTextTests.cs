@@ -53,8 +53,24 @@ public sealed class SharedTextTests
             buffers.Upload(backend, examples, step.Inputs, graphs.PromptTokens);
             step.Graph.RunForward();
             step.Graph.RunBackward();
-            return (Values(backend, step.Loss)[0], [.. loaded.Parameters.Trained.Select(p => Values(backend, p.Gradient!))]);
+            return (backend.Floats(step.Loss)[0], [.. loaded.Parameters.Trained.Select(p => backend.Floats(p.Gradient!))]);
         }
+    }
+
+    [Fact]
+    public void A_step_is_recorded_for_each_scale_and_with_and_without_dropout()
+    {
+        TinyModel tiny = Tiny("bert");
+        using TemporaryFolder folder = new();
+        tiny.Write(folder.Root);
+        using ReferenceBackend backend = new();
+        using LoadedDvp loaded = TinyDvp.Create(folder.Root, TinyDvp.Config(tiny, 1, adapters: true), backend);
+        using StepGraphs graphs = new(loaded.Model, backend, TinyDvp.VisualTokens);
+        StepShape shape = new(2, 4);
+        TrainingStep[] steps =
+            [graphs.Training(shape, 1, true, 1), graphs.Training(shape, 1, false, 1), graphs.Training(shape, 1, true, 0.5f)];
+        Assert.Equal(steps.Length, steps.Distinct().Count());
+        Assert.Same(steps[0], graphs.Training(shape, 1, true, 1));
     }
 
     [Theory]
@@ -100,12 +116,5 @@ public sealed class SharedTextTests
             [.. Enumerable.Range(0, 8)],
             [.. Enumerable.Range(0, 8).Select(e => some.Answers(e).Select(a => a.Label).ToArray())],
             [.. Enumerable.Range(0, 8).Select(e => some.Answers(e).Select(a => a.Score).ToArray())]);
-    }
-
-    private static float[] Values(Backend backend, Engine.Tensors.Tensor tensor)
-    {
-        float[] values = new float[tensor.Count];
-        backend.Download(values, tensor);
-        return values;
     }
 }

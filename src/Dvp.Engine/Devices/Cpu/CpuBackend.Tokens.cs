@@ -42,11 +42,7 @@ public sealed unsafe partial class CpuBackend
         NoteLaunch();
         TokensContext c = InsertPromptGradients(dprompt, dtext, dtypes, dy);
         c.Accumulate = accumulateText;
-        if (dprompt is not null || dtext is not null)
-        {
-            Run(Pieces(dy.Rows, c.RowsOfPiece), &InsertPromptBackwardBody, &c);
-        }
-
+        Run(Pieces(dy.Rows, c.RowsOfPiece), &InsertPromptBackwardBody, &c);
         if (dtypes is not null)
         {
             Run(Pieces(dy.Columns, ColumnPiece), &InsertPromptTypesBody, &c);
@@ -153,8 +149,9 @@ public sealed unsafe partial class CpuBackend
         Require(dy.Shape.Length == 3, Operation, dy);
         int all = dy.Extent(1);
 
-        // Either of the two gives the split; with neither there is only the types' gradient, for which one prompt token is meant.
-        int prompts = dprompt?.Extent(1) ?? (dtext is null ? 1 : all - dtext.Extent(1));
+        // Either of the two gives the split.
+        Require(dprompt is not null || dtext is not null, Operation, dy);
+        int prompts = dprompt?.Extent(1) ?? (all - dtext!.Extent(1));
         Require(dprompt is null || (dprompt.Columns == dy.Columns && dprompt.Rows == dy.Extent(0) * prompts), Operation, dy, dprompt);
         Require(dtext is null || (dtext.Columns == dy.Columns && dtext.Rows == dy.Extent(0) * (all - prompts)), Operation, dy, dtext);
         return new TokensContext

@@ -21,9 +21,6 @@ internal enum CpuKernelKind
 /// <summary>Facts about the kinds.</summary>
 internal static class CpuKernelKinds
 {
-    /// <summary>The widest panel of all kinds, in columns.</summary>
-    internal const int MaxPanelWidth = 32;
-
     /// <summary>The best kind for this machine.</summary>
     internal static CpuKernelKind Best =>
         Vector512.IsHardwareAccelerated ? CpuKernelKind.Avx512

@@ -35,20 +35,17 @@ public sealed partial class CudaBackend
         int batch = dy.Extent(0);
         int all = dy.Extent(1);
 
-        // Either of the two gives the split; with neither there is only the types' gradient, for which one prompt token is meant.
-        int prompts = dprompt?.Extent(1) ?? (dtext is null ? 1 : all - dtext.Extent(1));
+        // Either of the two gives the split.
+        CudaShapes.Require(dprompt is not null || dtext is not null, Operation, dy);
+        int prompts = dprompt?.Extent(1) ?? (all - dtext!.Extent(1));
         CudaShapes.Require(dprompt is null || (dprompt.Columns == dy.Columns && dprompt.Rows == batch * prompts), Operation, dy, dprompt);
         CudaShapes.Require(dtext is null || (dtext.Columns == dy.Columns && dtext.Rows == batch * (all - prompts)), Operation, dy, dtext);
         int dyIsFloat = CudaShapes.IsFloat(dy, _real, Operation);
 
-        if (dprompt is not null || dtext is not null)
-        {
-            Kernel("insert_prompt_backward", TokensFile, _real).Launch(dy.Rows, RowThreads(dy.Columns), 0,
-                dprompt, dtext, dy, CudaShapes.IsFloat(dprompt, _real, Operation), CudaShapes.IsFloat(dtext, _real, Operation), dyIsFloat,
-                (long)(dprompt?.RowStride ?? 0), (long)(dtext?.RowStride ?? 0), (long)dy.RowStride,
-                prompts, all - prompts, dy.Columns, accumulateText ? 1 : 0);
-        }
-
+        Kernel("insert_prompt_backward", TokensFile, _real).Launch(dy.Rows, RowThreads(dy.Columns), 0,
+            dprompt, dtext, dy, CudaShapes.IsFloat(dprompt, _real, Operation), CudaShapes.IsFloat(dtext, _real, Operation), dyIsFloat,
+            (long)(dprompt?.RowStride ?? 0), (long)(dtext?.RowStride ?? 0), (long)dy.RowStride,
+            prompts, all - prompts, dy.Columns, accumulateText ? 1 : 0);
         if (dtypes is not null)
         {
             CudaShapes.RequireFlat(dtypes, ElementType.F32, 2L * dy.Columns, Operation);
