@@ -1,7 +1,6 @@
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Nn;
-using Dvp.Engine.Tensors;
 using Dvp.Prompting;
 using Dvp.Tests.IO;
 using Dvp.Tests.Oracle;
@@ -55,7 +54,7 @@ public sealed class ChangedTensorTests : IDisposable
         TrainerSettings settings = new() { Steps = 4, Batch = 6, LearningRate = 1e-2, Warmup = 0 };
         using StepRunner runner = new(
             loaded.Model, loaded.Parameters, TinyDvp.Examples(s_bert, 12, seed: 5), settings, TinyDvp.Groups(config));
-        Dictionary<string, byte[]> before = loaded.Parameters.All.ToDictionary(p => p.Name, p => Bytes(backend, p.Value));
+        Dictionary<string, byte[]> before = loaded.Parameters.All.ToDictionary(p => p.Name, p => backend.Bytes(p.Value));
         runner.Step(0, Layer);
 
         HashSet<string> declared = [.. Declared(adapters, search, kind, Layer)];
@@ -66,14 +65,14 @@ public sealed class ChangedTensorTests : IDisposable
         Assert.Equal(declared.Order(StringComparer.Ordinal), trainable.Except(idle).Order(StringComparer.Ordinal));
         foreach (Parameter parameter in loaded.Parameters.All)
         {
-            bool same = before[parameter.Name].AsSpan().SequenceEqual(Bytes(backend, parameter.Value));
+            bool same = before[parameter.Name].AsSpan().SequenceEqual(backend.Bytes(parameter.Value));
             if (IsKeyBias(parameter.Name) && declared.Contains(parameter.Name))
             {
                 continue; // its gradient is zero but for rounding, of which AdamW makes whole steps or none
             }
 
             Assert.True(same != declared.Contains(parameter.Name), $"{parameter.Name} {(same ? "stayed" : "changed")}");
-            float[] gradient = parameter.Trains ? Floats(backend, parameter.Gradient!) : [];
+            float[] gradient = parameter.Trains ? backend.Floats(parameter.Gradient!) : [];
             Assert.Equal(declared.Contains(parameter.Name), gradient.Any(g => g != 0));
         }
     }
@@ -133,18 +132,4 @@ public sealed class ChangedTensorTests : IDisposable
         || (name.StartsWith("search.", StringComparison.Ordinal) && !name.StartsWith($"search.{layer}.", StringComparison.Ordinal));
 
     private static bool IsKeyBias(string name) => name.EndsWith("attention.self.key.bias", StringComparison.Ordinal);
-
-    private static byte[] Bytes(Backend backend, Tensor tensor)
-    {
-        byte[] bytes = new byte[tensor.Count * tensor.Type.Size()];
-        backend.DownloadBytes(bytes, tensor);
-        return bytes;
-    }
-
-    private static float[] Floats(Backend backend, Tensor tensor)
-    {
-        float[] values = new float[tensor.Count];
-        backend.Download(values, tensor);
-        return values;
-    }
 }

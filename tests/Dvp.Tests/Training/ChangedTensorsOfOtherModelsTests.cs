@@ -1,7 +1,6 @@
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Nn;
-using Dvp.Engine.Tensors;
 using Dvp.Prompting;
 using Dvp.Tests.IO;
 using Dvp.Tests.Oracle;
@@ -56,7 +55,7 @@ public sealed class ChangedTensorsOfOtherModelsTests : IDisposable
         TrainerSettings settings = new() { Steps = 4, Batch = 6, LearningRate = 1e-2, Warmup = 0 };
         using StepRunner runner = new(
             loaded.Model, loaded.Parameters, TinyDvp.Examples(tiny, 12, seed: 5), settings, TinyDvp.Groups(config));
-        Dictionary<string, byte[]> before = loaded.Parameters.All.ToDictionary(p => p.Name, p => Bytes(backend, p.Value));
+        Dictionary<string, byte[]> before = loaded.Parameters.All.ToDictionary(p => p.Name, p => backend.Bytes(p.Value));
         runner.Step(0, Layer);
 
         HashSet<string> declared = [.. Declared(tiny, adapters, search, kind)];
@@ -66,9 +65,9 @@ public sealed class ChangedTensorsOfOtherModelsTests : IDisposable
             loaded.Parameters.Trained.Select(p => p.Name).Where(n => !IsIdle(n)).Order(StringComparer.Ordinal));
         foreach (Parameter parameter in loaded.Parameters.All)
         {
-            bool same = before[parameter.Name].AsSpan().SequenceEqual(Bytes(backend, parameter.Value));
+            bool same = before[parameter.Name].AsSpan().SequenceEqual(backend.Bytes(parameter.Value));
             Assert.True(same != declared.Contains(parameter.Name), $"{parameter.Name} {(same ? "stayed" : "changed")}");
-            float[] gradient = parameter.Trains ? Floats(backend, parameter.Gradient!) : [];
+            float[] gradient = parameter.Trains ? backend.Floats(parameter.Gradient!) : [];
             bool any = declared.Contains(parameter.Name) && !SeesOneKey(parameter.Name, kind);
             Assert.True(any == gradient.Any(g => g != 0), $"{parameter.Name} {(any ? "has no gradient" : "has a gradient")}");
         }
@@ -134,18 +133,4 @@ public sealed class ChangedTensorsOfOtherModelsTests : IDisposable
     private static bool SeesOneKey(string name, PromptKind kind) =>
         name is "decoder.block.0.layer.0.SelfAttention.q.weight" or "decoder.block.0.layer.0.SelfAttention.k.weight"
         && kind != PromptKind.None;
-
-    private static byte[] Bytes(Backend backend, Tensor tensor)
-    {
-        byte[] bytes = new byte[tensor.Count * tensor.Type.Size()];
-        backend.DownloadBytes(bytes, tensor);
-        return bytes;
-    }
-
-    private static float[] Floats(Backend backend, Tensor tensor)
-    {
-        float[] values = new float[tensor.Count];
-        backend.Download(values, tensor);
-        return values;
-    }
 }

@@ -96,25 +96,12 @@ public sealed class CudaFailureTests
                 loaded.Model, loaded.Parameters, TinyDvp.Examples(s_bert, 8, seed: 3, longest: 4), null, settings, TinyDvp.Groups(config));
             trainer.TryResume(checkpoint);
             trainer.Train(1, checkpoint);
-            return Bits(device, loaded);
+            return loaded.TrainedBytes();
         }
         catch (DvpException e)
         {
             error = e.Message;
             return [];
         }
-    }
-
-    private static byte[] Bits(Backend device, LoadedDvp loaded)
-    {
-        using MemoryStream bits = new();
-        foreach (Engine.Nn.Parameter parameter in loaded.Parameters.Trained)
-        {
-            byte[] values = new byte[parameter.Value.Count * parameter.Value.Type.Size()];
-            device.DownloadBytes(values, parameter.Value);
-            bits.Write(values);
-        }
-
-        return bits.ToArray();
     }
 }

@@ -1,5 +1,4 @@
 using Dvp.Engine.Devices.Cpu;
-using Dvp.Engine.Nn;
 using Dvp.Prompting;
 using Dvp.Tests.IO;
 using Dvp.Training;
@@ -41,13 +40,7 @@ public sealed class DeterminismTests : IDisposable
             bits.Write(BitConverter.GetBytes(runner.Step(step, 1)));
         }
 
-        foreach (Parameter parameter in loaded.Parameters.Trained)
-        {
-            float[] values = new float[parameter.Value.Count];
-            device.Download(values, parameter.Value);
-            bits.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(values));
-        }
-
+        bits.Write(loaded.TrainedBytes());
         return bits.ToArray();
     }
 }

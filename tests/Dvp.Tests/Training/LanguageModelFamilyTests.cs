@@ -1,4 +1,3 @@
-using Dvp.Engine.Autograd;
 using Dvp.Engine.IO;
 using Dvp.Engine.Nn;
 using Dvp.Evaluation;
@@ -71,7 +70,7 @@ public sealed class LanguageModelFamilyTests : IDisposable
         {
             InferenceStep arm = graphs.Suffix(prefix, layer);
             arm.Work.Run();
-            float[] shared = Values(arm.Outputs.Logits);
+            float[] shared = _device.Floats(arm.Outputs.Logits.Value);
             using StepGraphs own = new(loaded.Model, _device, TinyDvp.VisualTokens);
             float[] whole = new Predictor(loaded.Model, own, batch: 1).Logits(set, layer);
             for (int i = 0; i < whole.Length; i++)
@@ -212,12 +211,5 @@ public sealed class LanguageModelFamilyTests : IDisposable
         }
 
         loaded.Parameters.TouchTrained();
-    }
-
-    private float[] Values(Variable variable)
-    {
-        float[] values = new float[variable.Value.Count];
-        _device.Download(values, variable.Value);
-        return values;
     }
 }

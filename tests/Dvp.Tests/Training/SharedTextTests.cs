@@ -1,4 +1,3 @@
-using Dvp.Engine.Devices;
 using Dvp.Prompting;
 using Dvp.Tests.IO;
 using Dvp.Tests.Oracle;

@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using Dvp.Engine.Devices;
-using Dvp.Engine.Nn;
 using Dvp.Prompting;
 using Dvp.Training;
 
@@ -36,18 +34,7 @@ internal sealed class TinyRunner : IDisposable
     public double[] Steps(int from, int count) => [.. Enumerable.Range(from, count).Select(s => Runner.Step(s, 1))];
 
     /// <summary>The bits of everything that trains.</summary>
-    public byte[] Bits()
-    {
-        using MemoryStream bits = new();
-        foreach (Parameter parameter in _loaded.Parameters.Trained)
-        {
-            float[] values = new float[parameter.Value.Count];
-            Device.Download(values, parameter.Value);
-            bits.Write(MemoryMarshal.AsBytes<float>(values));
-        }
-
-        return bits.ToArray();
-    }
+    public byte[] Bits() => _loaded.TrainedBytes();
 
     public void Dispose()
     {

@@ -172,10 +172,6 @@ public sealed class TrainerTests : IDisposable
         loaded.Model, loaded.Parameters, TinyDvp.Examples(s_bert, 24, seed: 3), Validation(),
         settings(new TrainerSettings { Steps = 12, Batch = 8, LearningRate = 1e-3 }), TinyDvp.Groups(config));
 
-    private static float[] Floats(Backend device, Parameter parameter)
-    {
-        float[] values = new float[parameter.Value.Count];
-        device.Download(values, parameter.Trains && device is ReferenceBackend ? parameter.Gradient! : parameter.Value);
-        return values;
-    }
+    private static float[] Floats(Backend device, Parameter parameter) =>
+        device.Floats(parameter.Trains && device is ReferenceBackend ? parameter.Gradient! : parameter.Value);
 }
