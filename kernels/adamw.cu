@@ -1,14 +1,14 @@
 // adamw.cu: one step of AdamW over all parameters at once (Loshchilov and Hutter 2019), everything in float.
 //
-//     g = gradient * min(1, max_norm / (norm + 1e-6))          max_norm 0: no clipping
+//     g = gradient / loss_scale * min(1, max_norm / (norm + 1e-6))          max_norm 0: no clipping; norm: of gradient / loss_scale
 //     m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2       t = updates of this tensor, this one included
 //
 //     the paper's code:   p -= rate sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps);   then p -= rate decay p
 //     decoupled first:    p *= 1 - rate decay;   then p -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
 //
 // A step is two launches: adamw_prepare works out each tensor's few numbers (in double: 1 - b^t cancels), adamw_update walks all elements.
-// Rate, counts, norm and loss are read from device memory, so a recorded step can be replayed. Where norm or loss is no finite number, nothing
-// changes, the counts neither.
+// Rate, counts, norm, loss and scale are read from device memory, so a recorded step can be replayed. Where norm or loss is no finite
+// number, nothing changes, the counts neither.
 // Cost: 4 reads and 3 writes an element, 28 bytes, which is also the floor.
 
 #include "common/vector.cuh"
@@ -55,12 +55,13 @@ __device__ __forceinline__ double power(double base, int exponent)
 
 // One thread a tensor.
 extern "C" __global__ void adamw_prepare(
-    Step* __restrict__ steps,           // (n)
-    int* __restrict__ counts,           // (n)  updates so far; += 1 where the step applies
-    const Tensor* __restrict__ tensors, // (n)
-    const float* __restrict__ rate,     // (1)
-    const float* __restrict__ norm,     // (1) or null
-    const float* __restrict__ loss,     // (1) or null
+    Step* __restrict__ steps,             // (n)
+    int* __restrict__ counts,             // (n)  updates so far; += 1 where the step applies
+    const Tensor* __restrict__ tensors,   // (n)
+    const float* __restrict__ rate,       // (1)
+    const float* __restrict__ norm,       // (1) or null
+    const float* __restrict__ loss,       // (1) or null
+    const float* __restrict__ loss_scale, // (1) or null
     int n, float beta1, float beta2, float max_norm, int decoupled_first)
 {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -74,6 +75,7 @@ extern "C" __global__ void adamw_prepare(
         double shrinking = r * tensors[i].decay;
         step.applies = 1;
         if (norm && max_norm > 0) step.clip = fminf(1, max_norm / (*norm + 1e-6f));
+        if (loss_scale) step.clip /= *loss_scale; // a power of two: exact
         if (decoupled_first)
         {
             step.shrink = (float)(1 - shrinking);

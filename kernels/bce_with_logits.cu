@@ -1,9 +1,10 @@
 // bce_with_logits.cu: binary cross-entropy of many labels against soft targets, loss and gradient in one reading of the logits.
 //
-//     loss = scale / N * sum over all elements of log(1 + exp(z)) - z y           dz = scale / N * (sigmoid(z) - y)
+//     loss = scale / N * sum over all elements of log(1 + exp(z)) - z y           dz = scale / N * loss_scale * (sigmoid(z) - y)
 //
 // computed as max(z, 0) - z y + log1p(exp(-|z|)), which neither overflows nor cancels. z, dz (N, C) of type `real`, targets of `target`
-// (-D target=f32), row losses and loss in float. The sum over rows is made by one block in a fixed order.
+// (-D target=f32), row losses and loss in float. The sum over rows is made by one block in a fixed order. loss_scale keeps f16 gradients
+// out of the range where they become 0 (see loss_scale.cu); the loss itself is not scaled.
 
 #include "common/reduce.cuh"
 #include "common/vector.cuh"
@@ -32,10 +33,11 @@ __device__ __forceinline__ float bce_with_logits_row(real* dz, const real* z, co
 
 // One block a row. dlogits may be logits.
 extern "C" __global__ void bce_with_logits_rows(
-    float* __restrict__ row_losses,     // (N)
-    real* dlogits,                      // (N, C); or null
-    const real* logits,                 // (N, C)
-    const target* __restrict__ targets, // (N, C)
+    float* __restrict__ row_losses,       // (N)
+    real* dlogits,                        // (N, C); or null
+    const real* logits,                   // (N, C)
+    const target* __restrict__ targets,   // (N, C)
+    const float* __restrict__ loss_scale, // (1) or null
     int N, int C, int dlogits_stride, int logits_stride, int targets_stride, float scale, int wide)
 {
     __shared__ float part[kWarp];
@@ -43,7 +45,8 @@ extern "C" __global__ void bce_with_logits_rows(
     const real* z = logits + row * logits_stride;
     real* dz = dlogits ? dlogits + row * dlogits_stride : nullptr;
     targets += row * targets_stride;
-    float loss = wide ? bce_with_logits_row<4>(dz, z, targets, C, scale / N) : bce_with_logits_row<1>(dz, z, targets, C, scale / N);
+    float share = loss_scale ? scale / N * *loss_scale : scale / N;
+    float loss = wide ? bce_with_logits_row<4>(dz, z, targets, C, share) : bce_with_logits_row<1>(dz, z, targets, C, share);
     loss = block_sum(loss, part);
     if (threadIdx.x == 0) row_losses[row] = loss;
 }

@@ -1,6 +1,6 @@
 // global_norm.cu: the length of all gradients together, for clipping.
 //
-//     norm = sqrt(sum over tensors and elements of g^2)
+//     norm = sqrt(sum over tensors and elements of g^2) / loss_scale
 //
 // Two launches: each block sums the squares of one piece in float, then one block adds the pieces' sums in double. Pieces depend on the sizes
 // only and every sum has a fixed order, so the norm is the same to the bit whenever the gradients are.
@@ -36,8 +36,9 @@ extern "C" __global__ void global_norm_pieces(
 
 // One block: thread i adds the sums i, i + threads, ..., then the threads' sums meet in a tree.
 extern "C" __global__ void global_norm_total(
-    float* __restrict__ norm,       // (1)
-    const float* __restrict__ sums, // (n)
+    float* __restrict__ norm,             // (1)
+    const float* __restrict__ sums,       // (n)
+    const float* __restrict__ loss_scale, // (1) or null: the factor that the gradients carry
     int n)
 {
     __shared__ double part[256];
@@ -50,5 +51,5 @@ extern "C" __global__ void global_norm_total(
         if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
         __syncthreads();
     }
-    if (threadIdx.x == 0) *norm = (float)sqrt(part[0]);
+    if (threadIdx.x == 0) *norm = (float)(loss_scale ? sqrt(part[0]) / *loss_scale : sqrt(part[0]));
 }

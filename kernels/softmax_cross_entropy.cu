@@ -2,10 +2,11 @@
 //
 //     row loss = log sum_j exp(z_j) - (1 - e) z_label - e mean(z)         e: label smoothing
 //     loss     = scale * mean of the row losses over rows whose label is not `ignore` (0 where all are ignored)
-//     dz_j     = scale / counted * (softmax(z)_j - e / classes - (1 - e) [j = label]),  0 in ignored rows
+//     dz_j     = scale / counted * loss_scale * (softmax(z)_j - e / classes - (1 - e) [j = label]),  0 in ignored rows
 //
 // z (N, classes) and dz of type `real`, row losses and loss in float. A label outside the classes gives a loss of NaN and a zero gradient.
-// The sum over rows is made by one block in a fixed order.
+// The sum over rows is made by one block in a fixed order. loss_scale keeps f16 gradients out of the range where they become 0 (see
+// loss_scale.cu); the loss itself is not scaled.
 
 #include "common/reduce.cuh"
 #include "common/vector.cuh"
@@ -64,10 +65,11 @@ __device__ __forceinline__ float softmax_cross_entropy_row(
 
 // One block a row. dlogits may be logits: a thread writes only the columns that it reads, after everybody's sums are complete.
 extern "C" __global__ void softmax_cross_entropy_rows(
-    float* __restrict__ row_losses, // (N)
-    real* dlogits,                  // (N, classes); or null
-    const real* logits,             // (N, classes)
-    const int* __restrict__ labels, // (N)
+    float* __restrict__ row_losses,       // (N)
+    real* dlogits,                        // (N, classes); or null
+    const real* logits,                   // (N, classes)
+    const int* __restrict__ labels,       // (N)
+    const float* __restrict__ loss_scale, // (1) or null
     int N, int classes, int dlogits_stride, int logits_stride, int ignore, float smoothing, float scale, int wide)
 {
     __shared__ float part[kWarp];
@@ -75,6 +77,7 @@ extern "C" __global__ void softmax_cross_entropy_rows(
     int label = labels[row];
     const real* z = logits + row * logits_stride;
     real* dz = dlogits ? dlogits + row * dlogits_stride : nullptr;
+    if (loss_scale) scale *= *loss_scale; // of the gradient: the row losses take no scale
     float loss = 0;
     if (label == ignore || label < 0 || label >= classes) // the whole block
     {

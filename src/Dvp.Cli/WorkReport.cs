@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Dvp.Engine.Optim;
 using Dvp.Evaluation;
 using Dvp.Reporting;
 using Dvp.Training;
@@ -15,10 +16,11 @@ internal static class WorkReport
         string accuracy = p.Accuracy is { } share
             ? string.Create(CultureInfo.InvariantCulture, $"  held-out accuracy {100 * share:0.0} %")
             : "";
+        string scale = p.LossScale is { } state ? $"  loss scale {state}" : "";
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{phase}: step {p.Step}/{p.Steps}  loss {p.Loss:0.0000}  rate {p.Rate:0.0e+00}  {p.SamplesPerSecond:0} samples/s  ETA "
-                + $"{Time(p.Remaining)}{accuracy}");
+                + $"{Time(p.Remaining)}{accuracy}{scale}");
     }
 
     /// <summary>"91.2 % (89.5 to 92.8)".</summary>
@@ -67,6 +69,16 @@ internal static class WorkReport
         }
 
         json.WriteEndObject();
+    }
+
+    /// <summary>Properties "loss_scale" and "skipped_steps", where the device computed in f16.</summary>
+    public static void Write(Utf8JsonWriter json, LossScaleState? lossScale)
+    {
+        if (lossScale is { } state)
+        {
+            json.WriteNumber("loss_scale", state.Scale);
+            json.WriteNumber("skipped_steps", state.SkippedSteps);
+        }
     }
 
     /// <summary>A mean and its interval as two properties.</summary>

@@ -45,6 +45,11 @@ internal static class SearchCommand
 
             output.Line();
             WorkReport.Panel(output, result.Phases, result.Memory);
+            if (result.LossScale is { } scale)
+            {
+                output.Line($"Loss scale at the end: {scale}");
+            }
+
             output.Line($"Train there: dvp train --layer-from {result.Run}");
             output.Line($"Report: {result.Report}");
             output.Result(json =>
@@ -65,6 +70,7 @@ internal static class SearchCommand
                 }
 
                 json.WriteEndArray();
+                WorkReport.Write(json, result.LossScale);
                 WorkReport.Write(json, result.Phases, result.Memory);
                 json.WriteString("report", result.Report);
                 json.WriteString("run", result.Run);

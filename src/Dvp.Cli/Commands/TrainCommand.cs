@@ -51,6 +51,11 @@ internal static class TrainCommand
             TrainResult result = runs.Stoppable(host, folder, stop => TrainJob.Run(options, kind, k, backend, stop));
             output.Line();
             WorkReport.Panel(output, result.Phases, result.Memory);
+            if (result.LossScale is { } scale)
+            {
+                output.Line($"Loss scale at the end: {scale}");
+            }
+
             if (result.BestAccuracy is { } best)
             {
                 output.Line(string.Create(
@@ -71,6 +76,7 @@ internal static class TrainCommand
                 }
 
                 json.WriteString("dvp", result.Dvp);
+                WorkReport.Write(json, result.LossScale);
                 WorkReport.Write(json, result.Phases, result.Memory);
                 json.WriteString("report", result.Report);
                 json.WriteString("run", result.Run);

@@ -33,9 +33,12 @@ public sealed class Graph
     /// <param name="dropoutState">The device's seed and step of the dropout streams (see <see cref="Dropout.State"/>); null for no dropout.</param>
     /// <param name="layerArenas">Two arenas for activations that live no longer than two layers; inference only.</param>
     /// <param name="constants">Memory of <see cref="Integers"/>, which no recording resets; by default the arena, for a graph that has it alone.</param>
+    /// <param name="lossScale">(1) the device's factor on the gradient of the loss (see <see cref="Optim.LossScaler"/>); null for 1.</param>
     public Graph(
-        Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null, Arena? constants = null)
+        Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null, Arena? constants = null,
+        Tensor? lossScale = null)
     {
+        LossScale = lossScale;
         Backend = backend;
         Training = training;
         DropoutState = dropoutState;
@@ -54,6 +57,9 @@ public sealed class Graph
 
     /// <summary>Seed and step of the dropout streams; null when nothing is dropped.</summary>
     public Tensor? DropoutState { get; }
+
+    /// <summary>The factor that the gradients come with and the loss does not; null for 1.</summary>
+    public Tensor? LossScale { get; }
 
     /// <summary>The parameter blocks that the backward pass gives a gradient: what the optimiser updates after a run.</summary>
     public IReadOnlySet<ParameterBlock> Trained => _trained;

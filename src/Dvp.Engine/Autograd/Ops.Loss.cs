@@ -14,7 +14,8 @@ public static partial class Ops
     public static Tensor CrossEntropy(this Graph graph, Variable logits, Variable labels, int ignore = -100, float scale = 1)
     {
         (Tensor loss, Tensor? gradient) = graph.Loss(logits);
-        graph.Forward(() => graph.Backend.SoftmaxCrossEntropy(loss, gradient, logits.Value, labels.Value, ignore, smoothing: 0, scale));
+        graph.Forward(() => graph.Backend.SoftmaxCrossEntropy(
+            loss, gradient, logits.Value, labels.Value, ignore, smoothing: 0, scale, graph.LossScale));
         return loss;
     }
 
@@ -27,7 +28,7 @@ public static partial class Ops
     public static Tensor BinaryCrossEntropy(this Graph graph, Variable logits, Variable targets, float scale = 1)
     {
         (Tensor loss, Tensor? gradient) = graph.Loss(logits);
-        graph.Forward(() => graph.Backend.BceWithLogits(loss, gradient, logits.Value, targets.Value, scale));
+        graph.Forward(() => graph.Backend.BceWithLogits(loss, gradient, logits.Value, targets.Value, scale, graph.LossScale));
         return loss;
     }
 

@@ -292,16 +292,27 @@ public abstract partial class Backend : IDisposable
     /// <param name="labels">I32 (N)</param>
     /// <param name="ignore">Label of rows that do not count; all ignored gives 0.</param>
     /// <param name="smoothing">Share of the target spread evenly over all classes.</param>
-    /// <param name="scale">Factor on loss and gradient: loss scaling, gradient accumulation.</param>
-    public abstract void SoftmaxCrossEntropy(Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale);
+    /// <param name="scale">Factor on loss and gradient (gradient accumulation).</param>
+    /// <param name="lossScale">(1) a further factor, on the gradient alone, read on the device; null for 1</param>
+    public abstract void SoftmaxCrossEntropy(
+        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale, Tensor? lossScale = null);
 
     /// <summary>loss = scale * (1/N) sum over all elements of log(1 + e^z) - z y (the mean times the number of labels); dlogits (=) = scale (sigmoid(z) - y) / N, or null.</summary>
-    public abstract void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale);
+    /// <param name="loss">(1)</param>
+    /// <param name="dlogits">(N, labels); or null; may be logits</param>
+    /// <param name="logits">(N, labels)</param>
+    /// <param name="targets">(N, labels) in [0, 1]</param>
+    /// <param name="scale">Factor on loss and gradient (gradient accumulation).</param>
+    /// <param name="lossScale">(1) a further factor, on the gradient alone, read on the device; null for 1</param>
+    public abstract void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale, Tensor? lossScale = null);
 
-    // ---- Optimiser: kernels/adamw.cu, kernels/global_norm.cu ----
+    // ---- Optimiser: kernels/adamw.cu, kernels/global_norm.cu, kernels/loss_scale.cu ----
 
-    /// <summary>norm (1) = square root of the sum of all squares, summed in a fixed order.</summary>
-    public abstract void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients);
+    /// <summary>norm (1) = square root of the sum of all squares, summed in a fixed order, over the scale of the gradients.</summary>
+    /// <param name="norm">(1) no finite number where a gradient is none</param>
+    /// <param name="gradients">The gradients.</param>
+    /// <param name="lossScale">(1) the factor that the loss put on the gradients; null for 1</param>
+    public abstract void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients, Tensor? lossScale = null);
 
     /// <summary>One AdamW step over all active parameters. The caller notes the change with <see cref="ParameterBlock.Touch"/>.</summary>
     /// <remarks>
@@ -313,10 +324,21 @@ public abstract partial class Backend : IDisposable
     /// <param name="options">Hyper-parameters.</param>
     /// <param name="rate">F32 (1) the base learning rate of this step</param>
     /// <param name="updateCounts">I32 (parameters) updates of each tensor so far; the operator adds 1 to those of active tensors, then reads them</param>
-    /// <param name="norm">(1) the gradients' global norm, for options.MaxNorm; null when that is 0</param>
+    /// <param name="norm">(1) the gradients' global norm, for options.MaxNorm and to see that they are numbers; null only when that is 0</param>
     /// <param name="loss">(1) the loss of the step; or null</param>
+    /// <param name="lossScale">(1) the factor that the loss put on the gradients, which the update takes off again; null for 1</param>
     public abstract void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss);
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss,
+        Tensor? lossScale = null);
+
+    /// <summary>
+    /// The loss scale of the next step. Where the norm is a finite number, one more good step: at options.Interval of them the scale grows
+    /// and the count starts again. Where it is none, the scale shrinks, the count starts again, and one more step was skipped.
+    /// </summary>
+    /// <param name="state">(3) in the accumulation type, updated in place: the scale, good steps since it last changed, steps skipped</param>
+    /// <param name="norm">(1) the global norm of the gradients of this step</param>
+    /// <param name="options">How the scale moves.</param>
+    public abstract void UpdateLossScale(Tensor state, Tensor norm, in LossScaleOptions options);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -82,3 +82,11 @@ public sealed class AdamWParameter
 /// </param>
 /// <param name="MaxNorm">Gradients are scaled by min(1, MaxNorm / (norm + 1e-6)); 0 for no clipping.</param>
 public readonly record struct AdamWOptions(float Beta1, float Beta2, float Epsilon, bool DecoupledFirst, float MaxNorm);
+
+/// <summary>How a dynamic loss scale moves.</summary>
+/// <param name="Growth">Factor after <paramref name="Interval"/> good steps; a power of two, so that scaling is exact.</param>
+/// <param name="Shrinkage">Factor after a step whose gradients were no numbers; a power of two.</param>
+/// <param name="Interval">Good steps in a row after which the scale grows.</param>
+/// <param name="Smallest">The scale never falls below this.</param>
+/// <param name="Largest">Nor does it rise above this.</param>
+public readonly record struct LossScaleOptions(float Growth, float Shrinkage, int Interval, float Smallest, float Largest);

@@ -75,15 +75,19 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly bool[] _updated;
     private readonly Dictionary<string, AdamWPlan> _plans = new(StringComparer.Ordinal);
     private readonly AdamWOptions _options;
+    private readonly LossScaler? _scaler;
 
     /// <summary>Makes the moments of every trainable parameter, all zero.</summary>
     /// <param name="set">The parameters.</param>
     /// <param name="settings">Arithmetic.</param>
     /// <param name="group">Factor on the rate, and weight decay, of a parameter's name.</param>
     /// <param name="norm">(1) where the gradients' norm goes; null for memory of the optimiser's own</param>
+    /// <param name="scaler">The scale that the gradients come with, and that moves with every update; null for none</param>
     public AdamWOptimizer(
-        ParameterSet set, AdamWSettings settings, Func<string, (float RateMultiplier, float Decay)> group, Tensor? norm = null)
+        ParameterSet set, AdamWSettings settings, Func<string, (float RateMultiplier, float Decay)> group, Tensor? norm = null,
+        LossScaler? scaler = null)
     {
+        _scaler = scaler;
         _set = set;
         _settings = settings;
         _state = new Arena(set.Backend, 1L << 20);
@@ -103,7 +107,7 @@ public sealed class AdamWOptimizer : IDisposable
         _options = new AdamWOptions(settings.Beta1, settings.Beta2, settings.Epsilon, settings.DecoupledFirst, settings.MaxNorm);
     }
 
-    /// <summary>(1) the global norm of the last step's gradients before clipping; written only when clipping is on.</summary>
+    /// <summary>(1) the global norm of the last step's gradients before clipping; written where clipping or a loss scale needs it.</summary>
     public Tensor Norm { get; }
 
     /// <summary>Bytes of the moments.</summary>
@@ -166,12 +170,14 @@ public sealed class AdamWOptimizer : IDisposable
     public void Update(AdamWPlan plan, Tensor? loss)
     {
         Backend backend = _set.Backend;
-        if (_settings.MaxNorm > 0)
+        bool measures = _settings.MaxNorm > 0 || _scaler is not null;
+        if (measures)
         {
-            backend.GlobalNorm(Norm, plan.Gradients);
+            backend.GlobalNorm(Norm, plan.Gradients, _scaler?.Scale);
         }
 
-        backend.AdamW(plan.Entries, _options, _rate, _counts, _settings.MaxNorm > 0 ? Norm : null, loss);
+        backend.AdamW(plan.Entries, _options, _rate, _counts, measures ? Norm : null, loss, _scaler?.Scale);
+        _scaler?.Update(Norm);
     }
 
     /// <summary>Notes that an update of this plan has changed its parameters.</summary>

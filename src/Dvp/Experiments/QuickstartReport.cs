@@ -22,6 +22,7 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
     private readonly List<MemoryUse> _memory = [];
     private readonly List<LatencyRow> _latency = [];
     private readonly List<ReportExample> _examples = [];
+    private readonly List<ReportFact> _lossScales = [];
     private SearchReport? _search;
     private AccuracyReport? _accuracy;
 
@@ -30,6 +31,7 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
     {
         _search = SearchSummary.Of(search, state, layer);
         _losses.Add(Smoothed("search", state.Losses));
+        _lossScales.AddRange(LossScaleFact.Of("search", state));
         if (_search.Finding is { } finding)
         {
             _findings.Add(finding);
@@ -40,6 +42,7 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
     public void Trained(string phase, TrainedRun run)
     {
         _losses.Add(Smoothed(phase, run.Trainer.State.Losses));
+        _lossScales.AddRange(LossScaleFact.Of(phase, run.Trainer.State));
         _accuracies.Add(new Curve(phase, [.. run.Trainer.State.Accuracies.Select(p => new CurvePoint(p.Step, 100 * p.Value))]));
         if (phase == "train")
         {
@@ -138,6 +141,7 @@ internal sealed class QuickstartReport(VqaExperiment experiment, QuickstartOptio
                 new ReportFact("search", preset.Search.Identity()),
                 new ReportFact("training", preset.Train.Identity()),
                 new ReportFact("seed", preset.Train.Seed.ToString(CultureInfo.InvariantCulture)),
+                .. _lossScales,
             ],
             Search = _search,
             Training = new TrainingReport { Loss = _losses, Accuracy = _accuracies },

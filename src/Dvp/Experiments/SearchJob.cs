@@ -3,6 +3,7 @@ using System.Text.Json;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.IO;
+using Dvp.Engine.Optim;
 using Dvp.Reporting;
 using Dvp.Search;
 
@@ -16,7 +17,11 @@ namespace Dvp.Experiments;
 /// <param name="Run">The run folder.</param>
 /// <param name="Report">The report's page.</param>
 public sealed record SearchResult(
-    int Layer, SearchReport Summary, IReadOnlyList<PhaseTime> Phases, IReadOnlyList<MemoryUse> Memory, string Run, string Report);
+    int Layer, SearchReport Summary, IReadOnlyList<PhaseTime> Phases, IReadOnlyList<MemoryUse> Memory, string Run, string Report)
+{
+    /// <summary>The loss scale at the end and the steps that it skipped, where the device computes in f16.</summary>
+    public LossScaleState? LossScale { get; init; }
+}
 
 /// <summary>The search for the insertion layer, on its own.</summary>
 public static class SearchJob
@@ -71,6 +76,7 @@ public static class SearchJob
                     new ReportFact("data", options.Paths.Data),
                     new ReportFact("device", backend.Name),
                     new ReportFact("search", preset.Search.Identity()),
+                    .. LossScaleFact.Of("search", run.Trainer.State),
                 ],
                 Search = summary,
                 Training = new TrainingReport { Loss = [QuickstartReport.Smoothed("search", run.Trainer.State.Losses)] },
@@ -78,7 +84,7 @@ public static class SearchJob
                 Memory = memory,
             },
             folder.Path);
-        return new SearchResult(layer, summary, phases, memory, folder.Path, page);
+        return new SearchResult(layer, summary, phases, memory, folder.Path, page) { LossScale = run.Trainer.State.LossScale };
     }
 
     /// <summary>The layer that a search left in its run folder.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
+using Dvp.Engine.Optim;
 using Dvp.Models.Bert;
 using Dvp.Prompting;
 using Dvp.Reporting;
@@ -19,7 +20,11 @@ namespace Dvp.Experiments;
 /// <param name="Report">The report's page.</param>
 public sealed record TrainResult(
     int Layer, double? BestAccuracy, int BestStep, IReadOnlyList<PhaseTime> Phases, IReadOnlyList<MemoryUse> Memory, string Run, string Dvp,
-    string? Best, string Report);
+    string? Best, string Report)
+{
+    /// <summary>The loss scale at the end and the steps that it skipped, where the device computes in f16.</summary>
+    public LossScaleState? LossScale { get; init; }
+}
 
 /// <summary>The training at one layer, on its own. The test split is not touched.</summary>
 public static class TrainJob
@@ -83,6 +88,7 @@ public static class TrainJob
                     new ReportFact("prompt", kind.ToString()),
                     new ReportFact("device", backend.Name),
                     new ReportFact("training", preset.Train.Identity()),
+                    .. LossScaleFact.Of("train", run.Trainer.State),
                 ],
                 Training = new TrainingReport
                 {
@@ -103,6 +109,9 @@ public static class TrainJob
             folder.Path,
             folder.Dvp,
             measured ? best : null,
-            page);
+            page)
+        {
+            LossScale = run.Trainer.State.LossScale,
+        };
     }
 }

@@ -299,35 +299,44 @@ public sealed partial class TimedBackend
 
     /// <inheritdoc/>
     public override void SoftmaxCrossEntropy(
-        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale)
+        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale, Tensor? lossScale = null)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.SoftmaxCrossEntropy(loss, dlogits, logits, labels, ignore, smoothing, scale);
+        inner.SoftmaxCrossEntropy(loss, dlogits, logits, labels, ignore, smoothing, scale, lossScale);
         Note(nameof(SoftmaxCrossEntropy), start);
     }
 
     /// <inheritdoc/>
-    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale)
+    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale, Tensor? lossScale = null)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.BceWithLogits(loss, dlogits, logits, targets, scale);
+        inner.BceWithLogits(loss, dlogits, logits, targets, scale, lossScale);
         Note(nameof(BceWithLogits), start);
     }
 
     /// <inheritdoc/>
-    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients)
+    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients, Tensor? lossScale = null)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.GlobalNorm(norm, gradients);
+        inner.GlobalNorm(norm, gradients, lossScale);
         Note(nameof(GlobalNorm), start);
     }
 
     /// <inheritdoc/>
     public override void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss,
+        Tensor? lossScale = null)
     {
         long start = Stopwatch.GetTimestamp();
-        inner.AdamW(parameters, in options, rate, updateCounts, norm, loss);
+        inner.AdamW(parameters, in options, rate, updateCounts, norm, loss, lossScale);
         Note(nameof(AdamW), start);
+    }
+
+    /// <inheritdoc/>
+    public override void UpdateLossScale(Tensor state, Tensor norm, in LossScaleOptions options)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.UpdateLossScale(state, norm, in options);
+        Note(nameof(UpdateLossScale), start);
     }
 }

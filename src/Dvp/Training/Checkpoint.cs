@@ -31,6 +31,9 @@ public sealed record RunState
     /// <summary>Seconds spent so far, over all sittings.</summary>
     public double Seconds { get; set; }
 
+    /// <summary>The loss scale, where the device computes in f16.</summary>
+    public LossScaleState? LossScale { get; set; }
+
     /// <summary>Loss by step.</summary>
     public List<StepValue> Losses { get; init; } = [];
 
@@ -186,6 +189,15 @@ public static class Checkpoint
             json.WriteNumber("best_step", state.BestStep);
             json.WriteNumber("since_best", state.SinceBest);
             json.WriteNumber("seconds", state.Seconds);
+            if (state.LossScale is { } scaler)
+            {
+                json.WriteStartObject("scaler");
+                json.WriteNumber("scale", scaler.Scale);
+                json.WriteNumber("good_steps", scaler.GoodSteps);
+                json.WriteNumber("skipped_steps", scaler.SkippedSteps);
+                json.WriteEndObject();
+            }
+
             WriteCurve(json, "losses", state.Losses);
             WriteCurve(json, "accuracies", state.Accuracies);
             json.WriteStartArray("updates");
@@ -217,6 +229,7 @@ public static class Checkpoint
         BestStep = json.Int("best_step"),
         SinceBest = json.Int("since_best"),
         Seconds = json.Number("seconds"),
+        LossScale = json.Section("scaler") is { } scaler ? ReadScaler(scaler) : null,
         Losses = ReadCurve(json, "losses"),
         Accuracies = ReadCurve(json, "accuracies"),
         Search = json.Has("search") ? SearchState.FromJson(json.Text("search")) : null,
@@ -224,6 +237,15 @@ public static class Checkpoint
         Arms = ReadLists(json, "arms", e => e.GetInt32()),
         Scores = ReadLists(json, "scores", e => e.GetDouble()),
     };
+
+    private static LossScaleState ReadScaler(ConfigFile json)
+    {
+        LossScaleState state = new((float)json.Number("scale"), json.Int("good_steps"), json.Int("skipped_steps"));
+        return !float.IsFinite(state.Scale) || state.Scale <= 0 ? throw json.Error("scale", "must be a positive number")
+            : state.GoodSteps < 0 ? throw json.Error("good_steps", "must not be negative")
+            : state.SkippedSteps < 0 ? throw json.Error("skipped_steps", "must not be negative")
+            : state;
+    }
 
     private static void WriteCurve(Utf8JsonWriter json, string name, List<StepValue> points)
     {

@@ -21,7 +21,7 @@ internal static class RunIdentity
         TrainerSettings settings, DvpConfig config, ParameterGroups groups, TrainingSet train, TrainingSet? validation, Backend backend) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{settings.Identity()}, activations {Name(backend.ActivationType)}, frozen matrices {Name(backend.FrozenMatrixType)}, mode {groups.Mode}, layer {config.Layer?.ToString(CultureInfo.InvariantCulture) ?? "searched"}, " +
+            $"{settings.Identity()}{Scaling(settings, backend)}, activations {Name(backend.ActivationType)}, frozen matrices {Name(backend.FrozenMatrixType)}, mode {groups.Mode}, layer {config.Layer?.ToString(CultureInfo.InvariantCulture) ?? "searched"}, " +
             $"prompt {config.Kind}, model {Hash(config):x16}, " +
             $"training examples {Hash(train):x16}, validation examples {Hash(validation):x16}");
 
@@ -40,6 +40,12 @@ internal static class RunIdentity
 
         return "other settings";
     }
+
+    /// <summary>The loss scale where it is not the usual one: a checkpoint from before there was any goes on with that.</summary>
+    private static string Scaling(TrainerSettings settings, Backend backend) =>
+        backend.ActivationType != ElementType.F16 || settings.LossScale == new LossScaleSettings() ? ""
+            : settings.LossScale is { } scale ? $", {scale.Identity()}"
+            : ", no loss scale";
 
     private static string Name(ElementType type) => type.ToString().ToLowerInvariant();
 

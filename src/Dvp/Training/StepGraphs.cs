@@ -19,6 +19,7 @@ public sealed class StepGraphs : IDisposable
     private readonly Arena _prefixArena;
     private readonly Arena[] _layerArenas;
     private readonly Arena _state;
+    private readonly Tensor? _lossScale;
     private readonly Dictionary<(StepShape Shape, int Layer, bool Dropout, float Scale), TrainingStep> _training = [];
     private readonly Dictionary<(StepShape Shape, int Layer), InferenceStep> _inference = [];
     private readonly Dictionary<StepShape, PrefixStep> _prefixes = [];
@@ -28,8 +29,10 @@ public sealed class StepGraphs : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="backend">The device.</param>
     /// <param name="visualTokens">N</param>
-    public StepGraphs(DvpLanguageModel model, Backend backend, int visualTokens)
+    /// <param name="lossScale">(1) factor on the gradients of training steps, not on their loss; null for 1</param>
+    public StepGraphs(DvpLanguageModel model, Backend backend, int visualTokens, Tensor? lossScale = null)
     {
+        _lossScale = lossScale;
         _model = model;
         Backend = backend;
         _labels = model.Config.Head.Labels;
@@ -65,7 +68,8 @@ public sealed class StepGraphs : IDisposable
     {
         if (!_training.TryGetValue((shape, layer, dropout, scale), out TrainingStep? step))
         {
-            Graph graph = new(Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state);
+            Graph graph = new(
+                Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state, lossScale: _lossScale);
             StepInputs inputs = Inputs(graph, shape, targets: true);
             DvpOutputs outputs = Forward(graph, inputs, layer);
             Tensor loss = _model.Loss(graph, outputs.Logits, graph.Constant(inputs.Targets!), scale);

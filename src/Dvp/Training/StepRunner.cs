@@ -12,6 +12,7 @@ namespace Dvp.Training;
 /// </summary>
 public sealed class StepRunner : IDisposable
 {
+    private const int Results = 2; // loss and norm
     private readonly ParameterSet _parameters;
     private readonly TrainerSettings _settings;
     private readonly LearningRateSchedule _schedule;
@@ -24,7 +25,8 @@ public sealed class StepRunner : IDisposable
     private readonly Dictionary<AdamWPlan, RecordedWork> _updates = [];
     private readonly RecordedWork _begin;
     private readonly int[] _dropoutState = new int[4];
-    private readonly float[] _host = new float[2];
+    private readonly LossScaler? _scaler;
+    private readonly float[] _host; // loss, norm; scale, good steps, skipped steps
 
     /// <summary>Prepares to train.</summary>
     /// <param name="model">The model.</param>
@@ -41,15 +43,23 @@ public sealed class StepRunner : IDisposable
         _buffers = new BatchBuffers(set, model);
         Backend backend = parameters.Backend;
         _state = new Arena(backend, 4096);
-        _results = _state.Allocate(backend.AccumulationType, 2); // loss and norm, read in one copy
+        LossScaleSettings? scaling = backend.ActivationType == ElementType.F16 ? settings.LossScale : null;
+        _host = new float[scaling is null ? Results : Results + LossScaler.Numbers];
+        _results = _state.Allocate(backend.AccumulationType, _host.Length); // read in one copy
         _stepLoss = _results.SliceColumns(0, 1);
+        if (scaling is not null)
+        {
+            _scaler = new LossScaler(backend, scaling, _results.SliceColumns(Results, LossScaler.Numbers));
+            LossScale = new LossScaleState(scaling.Initial, 0, 0);
+        }
+
         _begin = backend.Record(Begin);
-        Graphs = new StepGraphs(model, backend, set.Features.Tokens);
+        Graphs = new StepGraphs(model, backend, set.Features.Tokens, _scaler?.Scale);
         Optimizer = new AdamWOptimizer(parameters, settings.AdamW with { MaxNorm = settings.MaxNorm }, name =>
         {
             ParameterGroup group = groups.Of(name, parameters[name].Value.Shape.Length);
             return (group.RateMultiplier, group.Decay);
-        }, norm: _results.SliceColumns(1, 1));
+        }, norm: _results.SliceColumns(1, 1), _scaler);
     }
 
     /// <summary>The recorded steps.</summary>
@@ -64,8 +74,17 @@ public sealed class StepRunner : IDisposable
     /// <summary>The rate of a step, counted from 0.</summary>
     public double Rate(int step) => _schedule.At(step);
 
-    /// <summary>The global norm of the last step's gradients before clipping; 0 when nothing is clipped.</summary>
+    /// <summary>The global norm of the last step's gradients before clipping; 0 where neither clipping nor a loss scale needs it.</summary>
     public double GradientNorm => _host[1];
+
+    /// <summary>The loss scale after the last step; null where the device does not compute in f16.</summary>
+    public LossScaleState? LossScale { get; private set; }
+
+    /// <summary>
+    /// Whether the last step updated nothing because its gradients were too large for f16 under the loss scale, which was lowered: the next
+    /// steps may do better.
+    /// </summary>
+    public bool Skipped { get; private set; }
 
     /// <summary>Takes one optimiser step.</summary>
     /// <param name="step">Number of the step, from 0: it fixes batch, dropout and rate.</param>
@@ -102,7 +121,23 @@ public sealed class StepRunner : IDisposable
             Optimizer.NoteUpdate(plan!);
         }
 
+        if (LossScale is { } before)
+        {
+            LossScale = LossScaler.Read(_host.AsSpan(Results));
+            Skipped = double.IsFinite(loss) && !double.IsFinite(GradientNorm) && LossScale.Value.Scale < before.Scale;
+        }
+
         return loss;
+    }
+
+    /// <summary>Goes on from the loss scale of a checkpoint; a run without one keeps its own beginning.</summary>
+    public void RestoreLossScale(LossScaleState? saved)
+    {
+        if (_scaler is not null && saved is { } state)
+        {
+            _scaler.Restore(state);
+            LossScale = state;
+        }
     }
 
     /// <summary>

@@ -68,6 +68,7 @@ public sealed class Trainer : IDisposable
     {
         RunState? state = Checkpoint.Load(folder, _runner.Optimizer, _backend, State.Settings);
         State = state ?? State;
+        _runner.RestoreLossScale(State.LossScale);
         return state is not null;
     }
 
@@ -156,14 +157,15 @@ public sealed class Trainer : IDisposable
                     $"lower the learning rate ({_settings.LearningRate}) or clip gradients.");
             }
 
-            if (!double.IsFinite(_runner.GradientNorm))
+            if (!double.IsFinite(_runner.GradientNorm) && !_runner.Skipped)
             {
                 throw new DvpException(
                     $"The gradients of step {State.Step + 1} are too large for numbers, and it updated nothing; " +
-                    $"lower the learning rate ({_settings.LearningRate}).");
+                    $"lower the learning rate ({_settings.LearningRate}){(_runner.LossScale is null ? "" : ", or train in bf16")}.");
             }
 
             State.Step++;
+            State.LossScale = _runner.LossScale;
             State.Losses.Add(new StepValue(State.Step, loss));
             (lossSum, lossCount) = (lossSum + loss, lossCount + 1);
             double? accuracy = after(State.Step);
@@ -175,7 +177,8 @@ public sealed class Trainer : IDisposable
                 double pace = lossCount * _runner.ExamplesPerStep / Math.Max(1e-9, now - lastReport);
                 TimeSpan remaining = TimeSpan.FromSeconds((_settings.Steps - State.Step) * _runner.ExamplesPerStep / Math.Max(1e-9, pace));
                 OnProgress?.Invoke(new TrainingProgress(
-                    State.Step, _settings.Steps, lossSum / lossCount, _runner.Rate(State.Step - 1), accuracy, pace, remaining));
+                    State.Step, _settings.Steps, lossSum / lossCount, _runner.Rate(State.Step - 1), accuracy, pace, remaining,
+                    State.LossScale));
                 (lastReport, lossSum, lossCount) = (now, 0, 0);
             }
 

@@ -39,6 +39,9 @@ public sealed record TrainerSettings
     /// <summary>Whether anything is dropped.</summary>
     public bool Dropout { get; init; } = true;
 
+    /// <summary>The scale of the loss on a device whose activations are f16; no other has one. Null trains f16 without.</summary>
+    public LossScaleSettings? LossScale { get; init; } = new();
+
     /// <summary>Optimiser arithmetic.</summary>
     public AdamWSettings AdamW { get; init; } = new();
 
@@ -65,7 +68,7 @@ public sealed record TrainerSettings
 
     /// <summary>
     /// A text that is the same exactly for settings that compute the same: a checkpoint is resumed only under equal ones. How often
-    /// checkpoints are written is left out.
+    /// checkpoints are written is left out, and so is the loss scale, which only f16 has.
     /// </summary>
     public string Identity() => string.Create(
         CultureInfo.InvariantCulture,
@@ -83,8 +86,10 @@ public sealed record TrainerSettings
 /// <param name="Accuracy">Validation accuracy where it was just measured.</param>
 /// <param name="SamplesPerSecond">Examples a second since the last report.</param>
 /// <param name="Remaining">Time to the end at this pace.</param>
+/// <param name="LossScale">The loss scale and the steps that it skipped, where the device computes in f16.</param>
 public sealed record TrainingProgress(
-    int Step, int Steps, double Loss, double Rate, double? Accuracy, double SamplesPerSecond, TimeSpan Remaining);
+    int Step, int Steps, double Loss, double Rate, double? Accuracy, double SamplesPerSecond, TimeSpan Remaining,
+    LossScaleState? LossScale = null);
 
 /// <summary>One point of a curve.</summary>
 /// <param name="Step">Optimiser steps done.</param>

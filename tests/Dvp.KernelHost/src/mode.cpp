@@ -14,7 +14,7 @@ namespace host
 {
 namespace
 {
-const std::set<std::string> kKinds = {"alloc", "launch", "fault", "compile", "copy", "load", "graph", "sync", "any"};
+const std::set<std::string> kKinds = {"alloc", "launch", "fault", "compile", "copy", "load", "graph", "sync"};
 
 std::string parse_failures(const std::string& text, std::map<std::string, unsigned>& failures)
 {
@@ -27,7 +27,7 @@ std::string parse_failures(const std::string& text, std::map<std::string, unsign
         char* end = nullptr;
         unsigned long call = colon == std::string::npos ? 0 : std::strtoul(item.c_str() + colon + 1, &end, 10);
         if (kKinds.count(kind) == 0 || call == 0 || *end != 0)
-            return "'" + item + "' is no call to fail; write kind:n with kind alloc, launch, fault, compile, copy, load, graph, sync or any";
+            return "'" + item + "' is no call to fail; write kind:n with kind alloc, launch, fault, compile, copy, load, graph or sync";
         failures[kind] = static_cast<unsigned>(call);
     }
     return {};
@@ -90,14 +90,8 @@ bool fails(const char* kind)
     static std::mutex mutex;
     static std::map<std::string, unsigned> calls;
     std::lock_guard lock(mutex);
-    auto hit = [](const std::string& name)
-    {
-        auto wanted = mode().failures.find(name);
-        return wanted != mode().failures.end() && ++calls[name] == wanted->second;
-    };
-    // A fault is no call: the launch that it falls into has been counted.
-    bool any = std::string(kind) != "fault" && hit("any");
-    return hit(kind) || any;
+    auto wanted = mode().failures.find(kind);
+    return wanted != mode().failures.end() && ++calls[kind] == wanted->second;
 }
 
 const std::string& home()

@@ -16,7 +16,7 @@ struct Mode
     int major = 8, minor = 0; // compute capability
     std::string log; // file for reports; stderr when empty
 
-    // Which call of a kind, or of any kind, fails, counted from 1: {"alloc", 17}.
+    // Which call of a kind fails, counted from 1: {"alloc", 17}.
     std::map<std::string, unsigned> failures;
 
     // Reads a list as check,late,fail=alloc:17|launch:5. Returns what is wrong with it, or nothing.

@@ -52,6 +52,17 @@ public sealed partial class CudaCommandTests(TinyExperiment tiny) : IClassFixtur
     }
 
     [Fact]
+    public void Train_in_f16_shows_its_loss_scale()
+    {
+        ToolRun run = Finished(Cuda("f16", [.. tiny.Experiment("train", "train-f16"), "--layer", "1", "--steps", "3", "--batch", "4", "--features", Features()]));
+        AssertProof(run.Json, "f16");
+        Assert.Contains("  loss scale ", run.Error, StringComparison.Ordinal);
+        int skipped = run.Json.GetProperty("skipped_steps").GetInt32();
+        Assert.Equal(Math.ScaleB(65536, -skipped), run.Json.GetProperty("loss_scale").GetDouble());
+        Assert.Contains("loss scale after train", File.ReadAllText(run.Json.GetProperty("report").GetString()!), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Search_draws_and_scores_as_on_the_CPU()
     {
         string[] settings = ["--search-steps", "2", "--samples", "2", "--features", Features()];

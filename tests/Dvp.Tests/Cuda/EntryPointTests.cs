@@ -10,7 +10,7 @@ namespace Dvp.Tests.Cuda;
 public sealed class EntryPointTests
 {
     // Words in the names of scenarios that together need every entry point.
-    private static readonly string[] s_some = ["33", "AdamW", "stream", "257", "197", "adapter 272"];
+    private static readonly string[] s_some = ["33", "AdamW", "loss scale", "stream", "257", "197", "adapter 272"];
 
     [Theory]
     [InlineData(ElementType.F32)]

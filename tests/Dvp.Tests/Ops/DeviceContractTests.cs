@@ -210,6 +210,11 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
             () => backend.SoftmaxCrossEntropy(S(1), null, T(3, 8), I(2), -100, 0, 1),
             () => backend.SoftmaxCrossEntropy(S(1), T(3, 7), T(3, 8), I(3), -100, 0, 1),
             () => backend.BceWithLogits(S(1), null, T(3, 8), T(2, 8), 1),
+            () => backend.BceWithLogits(S(1), null, T(3, 8), T(3, 8), 1, S(2)),
+            () => backend.SoftmaxCrossEntropy(S(1), null, T(3, 8), I(3), -100, 0, 1, S(3)),
+            () => backend.GlobalNorm(S(1), [S(4)], S(2)),
+            () => backend.UpdateLossScale(S(2), S(1), new LossScaleOptions(2, 0.5f, 10, 1, 1024)),
+            () => backend.UpdateLossScale(S(3), S(2), new LossScaleOptions(2, 0.5f, 10, 1, 1024)),
         ];
         string[] wrong = [.. misfits.Select(Record.Exception).Select((e, i) => (e, i)).Where(m => m.e is not ArgumentException)
             .Select(m => $"{m.i}: {m.e?.GetType().Name ?? "accepted"}")];

@@ -6,7 +6,7 @@ public sealed unsafe partial class ReferenceBackend
 {
     /// <inheritdoc/>
     public override void SoftmaxCrossEntropy(
-        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale)
+        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale, Tensor? lossScale = null)
     {
         Launched();
         (int rows, int classes) = (logits.Rows, logits.Columns);
@@ -15,6 +15,7 @@ public sealed unsafe partial class ReferenceBackend
         int[] label = Integers(labels);
         int counted = label.Count(l => l != ignore);
         double total = 0;
+        double factor = scale * Factor(lossScale);
         double[] gradient = new double[z.Length];
         for (int n = 0; n < rows; n++)
         {
@@ -42,7 +43,7 @@ public sealed unsafe partial class ReferenceBackend
                 double logProbability = row[c] - max - Math.Log(sum);
                 double target = (smoothing / (double)classes) + (c == label[n] ? 1 - (double)smoothing : 0);
                 total -= target * logProbability;
-                gradient[(n * classes) + c] = scale * (Math.Exp(logProbability) - target) / counted;
+                gradient[(n * classes) + c] = factor * (Math.Exp(logProbability) - target) / counted;
             }
         }
 
@@ -51,21 +52,28 @@ public sealed unsafe partial class ReferenceBackend
     }
 
     /// <inheritdoc/>
-    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale)
+    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale, Tensor? lossScale = null)
     {
         Launched();
         RequireSame(logits, targets);
         double[] z = Load(logits);
         double[] y = Load(targets);
         double total = 0;
+        double factor = scale * Factor(lossScale);
         double[] gradient = new double[z.Length];
         for (int i = 0; i < z.Length; i++)
         {
             total += Scalar.SoftPlus(z[i]) - (z[i] * y[i]);
-            gradient[i] = scale * (Scalar.Sigmoid(z[i]) - y[i]) / logits.Rows;
+            gradient[i] = factor * (Scalar.Sigmoid(z[i]) - y[i]) / logits.Rows;
         }
 
         Store(loss, [scale * total / logits.Rows]);
         StoreIfWanted(dlogits, gradient, accumulate: false);
+    }
+
+    private static double Factor(Tensor? lossScale)
+    {
+        Require(lossScale is null || lossScale.Count == 1, $"{lossScale} is no loss scale.");
+        return lossScale is null ? 1 : Load(lossScale)[0];
     }
 }

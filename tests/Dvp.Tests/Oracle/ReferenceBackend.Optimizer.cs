@@ -6,7 +6,7 @@ namespace Dvp.Tests.Oracle;
 public sealed unsafe partial class ReferenceBackend
 {
     /// <inheritdoc/>
-    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients)
+    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients, Tensor? lossScale = null)
     {
         Launched();
         double sum = 0;
@@ -18,12 +18,13 @@ public sealed unsafe partial class ReferenceBackend
             }
         }
 
-        Store(norm, [Math.Sqrt(sum)]);
+        Store(norm, [Math.Sqrt(sum) / Factor(lossScale)]);
     }
 
     /// <inheritdoc/>
     public override void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss,
+        Tensor? lossScale = null)
     {
         Launched();
         if ((norm is not null && !double.IsFinite(Load(norm)[0])) || (loss is not null && !double.IsFinite(Load(loss)[0])))
@@ -33,6 +34,7 @@ public sealed unsafe partial class ReferenceBackend
 
         Require(rate.Type == ElementType.F32 && updateCounts.Type == ElementType.I32, $"{rate} and {updateCounts} are a rate and counts.");
         double clip = 1;
+        double scale = Factor(lossScale);
         if (options.MaxNorm != 0)
         {
             Require(norm is not null, "Clipping needs the norm.");
@@ -59,7 +61,7 @@ public sealed unsafe partial class ReferenceBackend
             double[] v = Load(parameter.SecondMoment);
             for (int i = 0; i < value.Length; i++)
             {
-                double g = gradient[i] * clip;
+                double g = gradient[i] / scale * clip;
                 m[i] = (b1 * m[i]) + ((1 - b1) * g);
                 v[i] = (b2 * v[i]) + ((1 - b2) * g * g);
                 if (options.DecoupledFirst)
@@ -78,5 +80,28 @@ public sealed unsafe partial class ReferenceBackend
             Store(parameter.FirstMoment, m);
             Store(parameter.SecondMoment, v);
         }
+    }
+
+    /// <inheritdoc/>
+    public override void UpdateLossScale(Tensor state, Tensor norm, in LossScaleOptions options)
+    {
+        Launched();
+        Require(state.Count == 3 && norm.Count == 1, $"{state} is no state of a loss scale, or {norm} no norm.");
+        double[] s = Load(state);
+        (double scale, double good, double skipped) = (s[0], s[1], s[2]);
+        if (!double.IsFinite(Load(norm)[0]))
+        {
+            (scale, good, skipped) = (Math.Max(options.Smallest, scale * options.Shrinkage), 0, skipped + 1);
+        }
+        else if (good + 1 < options.Interval)
+        {
+            good++;
+        }
+        else
+        {
+            (scale, good) = (Math.Min(options.Largest, scale * options.Growth), 0);
+        }
+
+        Store(state, [scale, good, skipped]);
     }
 }

@@ -48,6 +48,7 @@ internal sealed class ChildProcess : IDisposable
     private static Dictionary<string, Action<string>> Parts => new(StringComparer.Ordinal)
     {
         ["train"] = ResumeTests.TrainToTheEnd,
+        ["train-f16"] = ResumeTests.TrainInF16ToTheEnd,
         ["search"] = ResumeTests.SearchToTheEnd,
         ["allocations"] = AllocationTests.Measure,
         ["cuda-failures"] = CudaFailureTests.FailAndGoOn,

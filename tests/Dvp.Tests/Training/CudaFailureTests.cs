@@ -19,17 +19,16 @@ public sealed class CudaFailureTests
     private const int Steps = 4;
     private static readonly TinyBert s_bert = new() { Channels = 16, Heads = 2, Intermediate = 32, Layers = 2, Positions = 8 };
 
-    /// <summary>The first fifty calls of a run, whatever they are; and of every kind later ones, which fall into later steps and into checkpoints.</summary>
+    /// <summary>Calls of every kind, fifty in all: the first, and later ones that fall into later steps and into checkpoints.</summary>
     private static readonly Dictionary<string, int[]> s_calls = new(StringComparer.Ordinal)
     {
-        ["any"] = [.. Enumerable.Range(1, 50)],
-        ["alloc"] = [4, 8],
-        ["launch"] = [1, 40, 120, 200],
-        ["fault"] = [1, 2, 50, 150, 210],
-        ["copy"] = [40, 80, 120, 180],
-        ["load"] = [1, 3, 8],
+        ["alloc"] = [1, 2, 3, 4, 5, 6, 7, 8],
+        ["launch"] = [1, 2, 3, 40, 90, 120, 160, 200],
+        ["fault"] = [1, 2, 5, 50, 100, 150, 200, 210],
+        ["copy"] = [1, 2, 3, 40, 60, 80, 90, 100, 120, 140, 160, 180],
+        ["load"] = [1, 2, 3, 5, 8, 10],
         ["graph"] = [1],
-        ["sync"] = [1, 4, 8, 14],
+        ["sync"] = [1, 2, 4, 8, 10, 12, 14],
     };
 
     public static TheoryData<string> Kinds => new(s_calls.Keys);
@@ -68,8 +67,8 @@ public sealed class CudaFailureTests
             Assert.Null(error);
         }
 
-        // A kernel that cannot be loaded is compiled again; whatever else of the first calls fails ends the run.
-        Assert.True(kind switch { "load" => failed == 0, "any" => failed > 40, _ => failed > 0 }, $"{failed} of {s_calls[kind].Length} calls ended the run");
+        // A kernel that cannot be loaded is compiled again.
+        Assert.Equal(kind != "load", failed > 0);
         Console.WriteLine($"all well: {failed} failures");
     }
 

@@ -1,5 +1,6 @@
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Devices.Cuda;
+using Dvp.Engine.Optim;
 using Dvp.Engine.Tensors;
 using Dvp.Tests.Cuda;
 using Dvp.Tests.IO;
@@ -17,11 +18,14 @@ public sealed class CudaStepTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData(1, 1)]
-    [InlineData(2, 4)] // gradients to zero, two passes, the update
-    public void A_steady_step_is_one_graph_and_allocates_nothing(int accumulation, int graphs)
+    [InlineData(ElementType.F32, 1, 1)]
+    [InlineData(ElementType.F32, 2, 4)] // gradients to zero, two passes, the update
+    [InlineData(ElementType.F16, 1, 1)] // with a loss scale that grows and shrinks meanwhile
+    [InlineData(ElementType.F16, 2, 4)]
+    public void A_steady_step_is_one_graph_and_allocates_nothing(ElementType type, int accumulation, int graphs)
     {
-        using TinyRunner tiny = Open(ElementType.F32, s => s with { Accumulation = accumulation });
+        LossScaleSettings moving = new() { Initial = 1 << 20, Interval = 2 };
+        using TinyRunner tiny = Open(type, s => s with { Accumulation = accumulation, LossScale = moving });
         CudaBackend device = (CudaBackend)tiny.Device;
         tiny.Steps(0, 24); // every length comes up at least twice
         (long launched, long downloads, long memory) = (device.Counters.GraphLaunches, device.Counters.Downloads, device.Counters.BytesAllocated);
@@ -35,9 +39,10 @@ public sealed class CudaStepTests : IDisposable
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - managed);
         Assert.Equal(Steps * graphs, device.Counters.GraphLaunches - launched);
-        Assert.Equal(Steps, device.Counters.Downloads - downloads); // loss and norm, in one copy
+        Assert.Equal(Steps, device.Counters.Downloads - downloads); // loss, norm and loss scale, in one copy
         Assert.Equal(0, device.Counters.BytesAllocated - memory);
         Assert.True(device.Counters.Launches - launches > 50 * Steps, "the kernels inside the graphs are counted");
+        Assert.Equal(type == ElementType.F16, tiny.Runner.LossScale is { SkippedSteps: > 0 });
     }
 
     [Fact]

@@ -2,9 +2,12 @@ using System.Text.Json.Nodes;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
+using Dvp.Engine.Optim;
+using Dvp.Engine.Tensors;
 using Dvp.Prompting;
 using Dvp.Search;
 using Dvp.Tests.IO;
+using Dvp.Tests.Oracle;
 using Dvp.Training;
 using Xunit;
 
@@ -25,6 +28,7 @@ public sealed class ResumeTests : IDisposable
 
     [Theory]
     [InlineData("train", 11)]
+    [InlineData("train-f16", 13)]
     [InlineData("search", 12)]
     public void A_killed_run_ends_with_the_same_bits(string part, ulong seed)
     {
@@ -151,9 +155,14 @@ public sealed class ResumeTests : IDisposable
     }
 
     /// <summary>The part that is killed: goes on from the last checkpoint and saves the DVP at the end.</summary>
-    internal static void TrainToTheEnd(string folder)
+    internal static void TrainToTheEnd(string folder) => TrainToTheEnd(folder, new CpuBackend(1));
+
+    /// <summary>The same in f16, with a loss scale that rises and falls.</summary>
+    internal static void TrainInF16ToTheEnd(string folder) => TrainToTheEnd(folder, new ReferenceBackend(ElementType.F16));
+
+    private static void TrainToTheEnd(string folder, Backend device)
     {
-        using TinyRun run = new(folder);
+        using TinyRun run = new(folder, device: device);
         run.Trainer.TryResume(run.Checkpoint);
         Console.WriteLine($"{Resumed}{run.Trainer.State.Step}");
         run.Trainer.Train(TinyRun.Layer, run.Checkpoint);
@@ -208,11 +217,13 @@ public sealed class ResumeTests : IDisposable
     private sealed class TinyRun : IDisposable
     {
         public const int Layer = 1;
-        private readonly Backend _device = new CpuBackend(1);
+        private readonly Backend _device;
 
         public TinyRun(
-            string folder, Func<TrainerSettings, TrainerSettings>? settings = null, int? layer = Layer, ulong examplesSeed = 7)
+            string folder, Func<TrainerSettings, TrainerSettings>? settings = null, int? layer = Layer, ulong examplesSeed = 7,
+            Backend? device = null)
         {
+            _device = device ?? new CpuBackend(1);
             DvpConfig config = TinyDvp.Config(s_bert, layer, adapters: layer is not null);
             Loaded = TinyDvp.Create(Path.Combine(Path.GetDirectoryName(folder)!, "model"), config, _device);
             TrainerSettings given = new()
@@ -226,6 +237,7 @@ public sealed class ResumeTests : IDisposable
                 MaxNorm = 1,
                 EvaluateEvery = 5,
                 CheckpointEvery = 1,
+                LossScale = new LossScaleSettings { Initial = 1 << 20, Interval = 7 },
             };
             Trainer = new Trainer(
                 Loaded.Model, Loaded.Parameters, TinyDvp.Examples(s_bert, 30, examplesSeed), TinyDvp.Examples(s_bert, 9, seed: 8),

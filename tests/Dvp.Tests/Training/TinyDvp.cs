@@ -43,13 +43,13 @@ internal static class TinyDvp
             Loss = loss,
         };
 
-    /// <summary>The rules of a mode, all of the head at ten times the rate.</summary>
-    public static ParameterGroups Groups(DvpConfig config)
+    /// <summary>The rules of a mode, all of the head at ten times the rate unless another factor is given.</summary>
+    public static ParameterGroups Groups(DvpConfig config, float head = 10)
     {
         TrainingMode mode = config.SearchLayers is not null ? TrainingMode.Search
             : config.Kind == PromptKind.None ? TrainingMode.TextOnly
             : config.Adapters is null ? TrainingMode.Full : TrainingMode.Adapter;
-        return new ParameterGroups(mode, config.Adapters is not null) { HeadMultiplier = 10 };
+        return new ParameterGroups(mode, config.Adapters is not null) { HeadMultiplier = head };
     }
 
     /// <summary>A fresh model.</summary>

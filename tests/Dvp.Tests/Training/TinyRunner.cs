@@ -11,14 +11,15 @@ internal sealed class TinyRunner : IDisposable
     private readonly LoadedDvp _loaded;
 
     /// <summary>Makes the model; the device is disposed with it.</summary>
-    public TinyRunner(Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null)
+    public TinyRunner(Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null,
+        float head = 10)
     {
         Device = device;
         DvpConfig config = TinyDvp.Config(s_bert, 1, adapters: true);
         TrainerSettings settings = new() { Steps = 1000, Batch = 4, LearningRate = 1e-3, Warmup = 0, MaxNorm = 1 };
         _loaded = TinyDvp.Create(s_bert.Write(modelFolder), config, device);
         Runner = new StepRunner(
-            _loaded.Model, _loaded.Parameters, examples ?? Examples(24), change?.Invoke(settings) ?? settings, TinyDvp.Groups(config));
+            _loaded.Model, _loaded.Parameters, examples ?? Examples(24), change?.Invoke(settings) ?? settings, TinyDvp.Groups(config, head));
         Predictor = new Predictor(_loaded.Model, Runner.Graphs, batch: 8);
     }
 

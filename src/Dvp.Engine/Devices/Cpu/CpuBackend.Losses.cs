@@ -26,7 +26,7 @@ public sealed unsafe partial class CpuBackend
 
     /// <inheritdoc/>
     public override void SoftmaxCrossEntropy(
-        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale)
+        Tensor loss, Tensor? dlogits, Tensor logits, Tensor labels, int ignore, float smoothing, float scale, Tensor? lossScale = null)
     {
         const string Operation = nameof(SoftmaxCrossEntropy);
         NoteLaunch();
@@ -47,23 +47,26 @@ public sealed unsafe partial class CpuBackend
             }
         }
 
-        c.Scale = counted == 0 ? 0 : (float)((double)scale / counted);
+        c.Scale = counted == 0 ? 0 : (float)((double)scale / counted) * Factor(lossScale, Operation);
         Run(Pieces(logits.Rows, c.RowsOfPiece), &CrossEntropyBody, &c);
         *Flat(loss, 1, Operation) = counted == 0 ? 0 : (float)(SumOfLosses(logits.Rows) * scale / counted);
     }
 
     /// <inheritdoc/>
-    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale)
+    public override void BceWithLogits(Tensor loss, Tensor? dlogits, Tensor logits, Tensor targets, float scale, Tensor? lossScale = null)
     {
         const string Operation = nameof(BceWithLogits);
         NoteLaunch();
         RequireEqual(logits, targets, Operation);
         LossContext c = Loss(Operation, dlogits, logits);
         c.Targets = new View(targets, Operation);
-        c.Scale = scale / Math.Max(logits.Rows, 1);
+        c.Scale = scale / Math.Max(logits.Rows, 1) * Factor(lossScale, Operation);
         Run(Pieces(logits.Rows, c.RowsOfPiece), &BceBody, &c);
         *Flat(loss, 1, Operation) = (float)(SumOfLosses(logits.Rows) * scale / Math.Max(logits.Rows, 1));
     }
+
+    /// <summary>The factor that a loss puts on its gradient: 1 where it is not scaled.</summary>
+    private static float Factor(Tensor? lossScale, string operation) => lossScale is null ? 1 : *Flat(lossScale, 1, operation);
 
     private LossContext Loss(string operation, Tensor? dlogits, Tensor logits)
     {

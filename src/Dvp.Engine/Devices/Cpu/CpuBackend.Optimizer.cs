@@ -36,11 +36,11 @@ public sealed unsafe partial class CpuBackend
         internal float Beta1;
         internal float Beta2;
         internal float Epsilon;
-        internal float Clip;
+        internal float Clip; // over the loss scale
     }
 
     /// <inheritdoc/>
-    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients)
+    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients, Tensor? lossScale = null)
     {
         const string Operation = nameof(GlobalNorm);
         NoteLaunch();
@@ -75,12 +75,13 @@ public sealed unsafe partial class CpuBackend
             sum += _optimizerPieces[i].SquareSum;
         }
 
-        *result = (float)Math.Sqrt(sum);
+        *result = (float)(Math.Sqrt(sum) / Factor(lossScale, Operation));
     }
 
     /// <inheritdoc/>
     public override void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss,
+        Tensor? lossScale = null)
     {
         const string Operation = nameof(AdamW);
         NoteLaunch();
@@ -125,9 +126,29 @@ public sealed unsafe partial class CpuBackend
             Beta1 = options.Beta1,
             Beta2 = options.Beta2,
             Epsilon = options.Epsilon,
-            Clip = clip,
+            Clip = clip / Factor(lossScale, Operation),
         };
         Run(pieces, &AdamWBody, &c);
+    }
+
+    /// <inheritdoc/>
+    public override void UpdateLossScale(Tensor state, Tensor norm, in LossScaleOptions options)
+    {
+        const string Operation = nameof(UpdateLossScale);
+        NoteLaunch();
+        float* s = Flat(state, 3, Operation);
+        bool good = float.IsFinite(*Flat(norm, 1, Operation));
+        s[1] = good ? s[1] + 1 : 0;
+        if (!good)
+        {
+            s[0] = Math.Max(s[0] * options.Shrinkage, options.Smallest);
+            s[2]++;
+        }
+        else if (s[1] >= options.Interval)
+        {
+            s[0] = Math.Min(s[0] * options.Growth, options.Largest);
+            s[1] = 0;
+        }
     }
 
     private int AddAdamWPieces(int piece, AdamWParameter parameter, in AdamWOptions options, float baseRate, int count, string operation)

@@ -4,7 +4,8 @@ using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cuda;
 
-// Optimiser: kernels/adamw.cu, kernels/global_norm.cu. Both walk tables in device memory, so a step over hundreds of tensors is two launches.
+// Optimiser: kernels/adamw.cu, kernels/global_norm.cu, kernels/loss_scale.cu. The first two walk tables in device memory, so a step over
+// hundreds of tensors is two launches each.
 public sealed partial class CudaBackend
 {
     private const int OptimizerThreads = 256;
@@ -52,10 +53,11 @@ public sealed partial class CudaBackend
     private const int AdamWStepBytes = 6 * sizeof(float);
 
     /// <inheritdoc/>
-    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients)
+    public override void GlobalNorm(Tensor norm, IReadOnlyList<Tensor> gradients, Tensor? lossScale = null)
     {
         const string Operation = nameof(GlobalNorm);
         CudaShapes.RequireFlat(norm, ElementType.F32, 1, Operation);
+        CudaShapes.RequireNumber(lossScale, Operation);
         GradientRow[] rows = ArrayPool<GradientRow>.Shared.Rent(Math.Max(gradients.Count, 1));
         for (int i = 0; i < gradients.Count; i++)
         {
@@ -71,16 +73,18 @@ public sealed partial class CudaBackend
         Kernel("global_norm_pieces", "global_norm", ElementType.F32).Launch(tables.PieceCount, OptimizerThreads, 0,
             KernelArgument.Address(tables.Results.Address), KernelArgument.Address(tables.Pieces.Address));
         Kernel("global_norm_total", "global_norm", ElementType.F32).Launch(1, OptimizerThreads, 0,
-            norm, KernelArgument.Address(tables.Results.Address), tables.PieceCount);
+            norm, KernelArgument.Address(tables.Results.Address), lossScale, tables.PieceCount);
     }
 
     /// <inheritdoc/>
     public override void AdamW(
-        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss)
+        IReadOnlyList<AdamWParameter> parameters, in AdamWOptions options, Tensor rate, Tensor updateCounts, Tensor? norm, Tensor? loss,
+        Tensor? lossScale = null)
     {
         const string Operation = nameof(AdamW);
         CudaShapes.RequireFlat(rate, ElementType.F32, 1, Operation);
         CudaShapes.RequireFlat(updateCounts, ElementType.I32, parameters.Count, Operation);
+        CudaShapes.RequireNumber(lossScale, Operation);
         AdamWRow[] rows = ArrayPool<AdamWRow>.Shared.Rent(Math.Max(parameters.Count, 1));
         for (int i = 0; i < parameters.Count; i++)
         {
@@ -95,9 +99,21 @@ public sealed partial class CudaBackend
         KernelArgument steps = KernelArgument.Address(tables.Results.Address);
         KernelArgument table = KernelArgument.Address(tables.Table.Address);
         Kernel("adamw_prepare", "adamw", ElementType.F32).Launch(DivideUp(parameters.Count, OptimizerThreads), OptimizerThreads, 0,
-            steps, updateCounts, table, rate, norm, loss, parameters.Count, options.Beta1, options.Beta2, options.MaxNorm, options.DecoupledFirst ? 1 : 0);
+            steps, updateCounts, table, rate, norm, loss, lossScale,
+            parameters.Count, options.Beta1, options.Beta2, options.MaxNorm, options.DecoupledFirst ? 1 : 0);
         Kernel("adamw_update", "adamw", ElementType.F32).Launch(tables.PieceCount, OptimizerThreads, 0,
             table, steps, KernelArgument.Address(tables.Pieces.Address), options.Beta1, options.Beta2, options.Epsilon);
+    }
+
+    /// <inheritdoc/>
+    public override void UpdateLossScale(Tensor state, Tensor norm, in LossScaleOptions options)
+    {
+        const string Operation = nameof(UpdateLossScale);
+        CudaShapes.RequireFlat(state, ElementType.F32, 3, Operation);
+        CudaShapes.RequireFlat(norm, ElementType.F32, 1, Operation);
+        Kernel("loss_scale_update", "loss_scale", ElementType.F32).Launch(
+            grid: 1, block: 1, sharedBytes: 0,
+            state, norm, options.Interval, options.Growth, options.Shrinkage, options.Smallest, options.Largest);
     }
 
     private DeviceTables<IReadOnlyList<Tensor>, GradientRow>.Entry AddNormTables(IReadOnlyList<Tensor> gradients, ReadOnlySpan<GradientRow> rows)

@@ -24,6 +24,10 @@ internal static class CudaShapes
     public static void RequireFlat(Tensor tensor, ElementType type, long count, string operation) =>
         Require(tensor.Type == type && tensor.IsContiguous && tensor.Count == count, operation, tensor);
 
+    /// <summary>Fails unless the tensor is one float; a missing one fits.</summary>
+    public static void RequireNumber(Tensor? tensor, string operation) =>
+        Require(tensor is null || (tensor.Type == ElementType.F32 && tensor.Count == 1), operation, tensor!);
+
     /// <summary>1 where the elements are float, 0 where they are of the device's storage type: the argument that kernels of mixed types take.</summary>
     /// <exception cref="ArgumentException">They are neither.</exception>
     public static int IsFloat(Tensor? tensor, ElementType real, string operation)

@@ -43,6 +43,7 @@ internal static class KernelCatalog
         ("global_norm", s_single, [""]),
         ("layernorm", s_reals, [""]),
         ("layernorm", s_halves, ["stream=f32"]),
+        ("loss_scale", s_single, [""]),
         ("matmul_mma", s_halves,
         [
             "tile_m=128 tile_n=128", "tile_m=128 tile_n=64", "tile_m=64 tile_n=64",

@@ -70,7 +70,7 @@ internal sealed class MatmulTuning
                 tuning._ways[shape] = way;
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or OverflowException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
             tuning._ways.Clear();
             note?.Invoke($"The tuned products in {tuning._path} cannot be read ({e.Message}); products are planned without them. dvp kernels tune writes them anew.");

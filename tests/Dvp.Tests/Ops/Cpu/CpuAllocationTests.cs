@@ -78,6 +78,7 @@ public sealed class CpuAllocationTests : IDisposable
     {
         (Tensor logits, Tensor targets, Tensor loss, Tensor norm) = (Make(Batch, 50), Make(Batch, 50), Make(1), Make(1));
         Tensor labels = _arena.Allocate(ElementType.I32, Batch);
+        Tensor scale = Make(3);
         AdamWParameter[] parameters =
         [
             new() { Value = Make(20000), Gradient = Make(20000), FirstMoment = Make(20000), SecondMoment = Make(20000) },
@@ -93,6 +94,7 @@ public sealed class CpuAllocationTests : IDisposable
             _backend.BceWithLogits(loss, logits, logits, targets, 1);
             _backend.GlobalNorm(norm, gradients);
             _backend.AdamW(parameters, new AdamWOptions(0.9f, 0.98f, 1e-8f, false, 1), rate, counts, norm, loss);
+            _backend.UpdateLossScale(scale, norm, new LossScaleOptions(2, 0.5f, 2000, 1, 65536));
         });
     }
 
