@@ -273,7 +273,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) attention_backward_short(
 }
 
 // dbias += the gradients of the scores, summed over the sequences in their order; one thread an element.
-extern "C" __global__ void __launch_bounds__(256) attention_backward_bias(
+extern "C" __global__ void __launch_bounds__(128) attention_backward_bias(
     void* __restrict__ dbias,           // (H, Tq, Tk) += real or float
     const float* __restrict__ dscores,  // (sequences, H, Tq, Tk)
     int sequences, int count, int wide)

@@ -89,13 +89,13 @@ public sealed unsafe partial class CpuBackend
     {
         delegate*<void*, int, void> body = activation switch
         {
-            Activation.None => gradient ? &SlopeBody<IdentityActivation> : &ValueBody<IdentityActivation>,
-            Activation.Relu => gradient ? &SlopeBody<ReluActivation> : &ValueBody<ReluActivation>,
-            Activation.GeluErf => gradient ? &SlopeBody<GeluErfActivation> : &ValueBody<GeluErfActivation>,
-            Activation.GeluTanh => gradient ? &SlopeBody<GeluTanhActivation> : &ValueBody<GeluTanhActivation>,
-            Activation.QuickGelu => gradient ? &SlopeBody<QuickGeluActivation> : &ValueBody<QuickGeluActivation>,
-            Activation.Silu => gradient ? &SlopeBody<SiluActivation> : &ValueBody<SiluActivation>,
-            Activation.Tanh => gradient ? &SlopeBody<TanhActivation> : &ValueBody<TanhActivation>,
+            Activation.None => gradient ? &SlopeBody<IdentityFunction> : &ValueBody<IdentityFunction>,
+            Activation.Relu => gradient ? &SlopeBody<ReluFunction> : &ValueBody<ReluFunction>,
+            Activation.GeluErf => gradient ? &SlopeBody<GeluErfFunction> : &ValueBody<GeluErfFunction>,
+            Activation.GeluTanh => gradient ? &SlopeBody<GeluTanhFunction> : &ValueBody<GeluTanhFunction>,
+            Activation.QuickGelu => gradient ? &SlopeBody<QuickGeluFunction> : &ValueBody<QuickGeluFunction>,
+            Activation.Silu => gradient ? &SlopeBody<SiluFunction> : &ValueBody<SiluFunction>,
+            Activation.Tanh => gradient ? &SlopeBody<TanhFunction> : &ValueBody<TanhFunction>,
             _ => throw new ArgumentOutOfRangeException(nameof(activation), activation, "Unknown activation."),
         };
         fixed (ActivationContext* c = &context)
@@ -104,8 +104,8 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private static void ValueBody<TActivation>(void* context, int piece)
-        where TActivation : IActivation
+    private static void ValueBody<TFunction>(void* context, int piece)
+        where TFunction : IActivationFunction
     {
         ref ActivationContext c = ref *(ActivationContext*)context;
         int columns = c.Y.Columns;
@@ -118,38 +118,38 @@ public sealed unsafe partial class CpuBackend
             float* y = c.Y.Row(row);
             float* x = c.X.Row(row);
             float* up = c.Up.Exists ? c.Up.Row(row) : null;
-            ValueRow<TActivation>(y, x, up, whole);
+            ValueRow<TFunction>(y, x, up, whole);
             if (rest > 0)
             {
                 PutTail(tail, x + whole, rest);
                 PutTail(tail + 8, up is null ? x + whole : up + whole, rest);
-                ValueRow<TActivation>(tail + 16, tail, up is null ? null : tail + 8, 8);
+                ValueRow<TFunction>(tail + 16, tail, up is null ? null : tail + 8, 8);
                 new ReadOnlySpan<float>(tail + 16, rest).CopyTo(new Span<float>(y + whole, rest));
             }
         }
     }
 
-    private static void ValueRow<TActivation>(float* y, float* x, float* up, int count)
-        where TActivation : IActivation
+    private static void ValueRow<TFunction>(float* y, float* x, float* up, int count)
+        where TFunction : IActivationFunction
     {
         if (up is null)
         {
             for (int i = 0; i < count; i += 8)
             {
-                TActivation.Value(Vector256.Load(x + i)).Store(y + i);
+                TFunction.Value<Simd256, Vector256<float>>(Vector256.Load(x + i)).Store(y + i);
             }
         }
         else
         {
             for (int i = 0; i < count; i += 8)
             {
-                (TActivation.Value(Vector256.Load(x + i)) * Vector256.Load(up + i)).Store(y + i);
+                (TFunction.Value<Simd256, Vector256<float>>(Vector256.Load(x + i)) * Vector256.Load(up + i)).Store(y + i);
             }
         }
     }
 
-    private static void SlopeBody<TActivation>(void* context, int piece)
-        where TActivation : IActivation
+    private static void SlopeBody<TFunction>(void* context, int piece)
+        where TFunction : IActivationFunction
     {
         ref ActivationContext c = ref *(ActivationContext*)context;
         int columns = c.Y.Columns;
@@ -164,13 +164,13 @@ public sealed unsafe partial class CpuBackend
             float* x = c.X.Row(row);
             float* up = c.Up.Exists ? c.Up.Row(row) : null;
             float* dup = c.Up.Exists ? c.Second.Row(row) : null;
-            SlopeRow<TActivation>(dx, dup, dy, x, up, whole);
+            SlopeRow<TFunction>(dx, dup, dy, x, up, whole);
             if (rest > 0)
             {
                 PutTail(tail, dy + whole, rest);
                 PutTail(tail + 8, x + whole, rest);
                 PutTail(tail + 16, up is null ? x + whole : up + whole, rest);
-                SlopeRow<TActivation>(tail + 24, up is null ? null : tail + 32, tail, tail + 8, up is null ? null : tail + 16, 8);
+                SlopeRow<TFunction>(tail + 24, up is null ? null : tail + 32, tail, tail + 8, up is null ? null : tail + 16, 8);
                 new ReadOnlySpan<float>(tail + 24, rest).CopyTo(new Span<float>(dx + whole, rest));
                 if (up is not null)
                 {
@@ -180,14 +180,14 @@ public sealed unsafe partial class CpuBackend
         }
     }
 
-    private static void SlopeRow<TActivation>(float* dx, float* dup, float* dy, float* x, float* up, int count)
-        where TActivation : IActivation
+    private static void SlopeRow<TFunction>(float* dx, float* dup, float* dy, float* x, float* up, int count)
+        where TFunction : IActivationFunction
     {
         if (up is null)
         {
             for (int i = 0; i < count; i += 8)
             {
-                (Vector256.Load(dy + i) * TActivation.Slope(Vector256.Load(x + i))).Store(dx + i);
+                (Vector256.Load(dy + i) * TFunction.Slope<Simd256, Vector256<float>>(Vector256.Load(x + i))).Store(dx + i);
             }
         }
         else
@@ -197,8 +197,8 @@ public sealed unsafe partial class CpuBackend
                 Vector256<float> gate = Vector256.Load(x + i);
                 Vector256<float> g = Vector256.Load(dy + i);
                 Vector256<float> u = Vector256.Load(up + i);
-                (g * TActivation.Value(gate)).Store(dup + i);
-                (g * u * TActivation.Slope(gate)).Store(dx + i);
+                (g * TFunction.Value<Simd256, Vector256<float>>(gate)).Store(dup + i);
+                (g * u * TFunction.Slope<Simd256, Vector256<float>>(gate)).Store(dx + i);
             }
         }
     }

@@ -119,8 +119,8 @@ internal unsafe struct GemmEpilogueBlock
         float* end = Sums + ((long)Rows * Width);
         for (float* x = Sums; x < end; x += 2 * TSimd.Count)
         {
-            TVector first = TFunction.Invoke<TSimd, TVector>(TSimd.Load(x));
-            TVector second = TFunction.Invoke<TSimd, TVector>(TSimd.Load(x + TSimd.Count));
+            TVector first = TFunction.Value<TSimd, TVector>(TSimd.Load(x));
+            TVector second = TFunction.Value<TSimd, TVector>(TSimd.Load(x + TSimd.Count));
             TSimd.Store(first, x);
             TSimd.Store(second, x + TSimd.Count);
         }

@@ -13,6 +13,8 @@ public sealed partial class CudaBackend
     /// <summary>Rows that a warp of the attention kernels takes at a time: kRows there.</summary>
     private const int AttentionWarpRows = 4;
 
+    private const int AttentionBiasThreads = 128;
+
     /// <summary>Scratch for gradients of scores, from which the bias's gradient is summed; beyond it the sequences go in parts.</summary>
     private const long AttentionScoreGradientBytes = 64L << 20;
 
@@ -103,7 +105,7 @@ public sealed partial class CudaBackend
             if (dbias is not null)
             {
                 Kernel("attention_backward_bias", "attention_short", _real).Launch(
-                    DivideUp(scores, 128), 128, 0, dbias, dscores, count, scores, dbiasWide);
+                    DivideUp(scores, AttentionBiasThreads), AttentionBiasThreads, 0, dbias, dscores, count, scores, dbiasWide);
             }
         }
     }

@@ -11,11 +11,17 @@ public sealed partial class CudaBackend
         /// <summary>Rows that a block owns: four a warp.</summary>
         public int Owned => Warps * AttentionWarpRows;
 
+        public static AttentionTile Forward(int size) => Choose(size, owned: 1, weights: 1);
+
+        public static AttentionTile BackwardQueries(int size) => Choose(size, owned: 2, weights: 1);
+
+        public static AttentionTile BackwardKeys(int size) => Choose(size, owned: 2, weights: 2);
+
         /// <summary>The most warps, then the longest tile, that shared memory holds.</summary>
         /// <param name="size">D</param>
         /// <param name="owned">Operands of which a warp keeps its four rows: 1 or 2.</param>
         /// <param name="weights">Factors of a tile's rows that a warp keeps: 1 or 2.</param>
-        public static AttentionTile Choose(int size, int owned, int weights)
+        private static AttentionTile Choose(int size, int owned, int weights)
         {
             for (int warps = 8; ; warps /= 2)
             {
@@ -34,12 +40,17 @@ public sealed partial class CudaBackend
     /// <summary>Queries of a block of attention_mma.cu.</summary>
     private const int AttentionMmaQueries = 64;
 
+    private const int AttentionMmaThreads = 128;
+
+    /// <summary>Queries, and two buffers of keys and values, in the 16-bit type; rows are as long as the kernel is compiled for.</summary>
+    private static int AttentionMmaBytes(int headSize) => 5 * AttentionMmaQueries * (headSize <= 64 ? 64 : 128) * sizeof(ushort);
+
     /// <summary>The tensor cores' kernel: 16-bit storage, heads of up to 128 channels.</summary>
     private void AttentionForwardMma(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options, in AttentionSizes a)
     {
         int heads = a.HeadSize % 8 == 0 ? 1 : 0; // every head begins at a multiple of 16 bytes if its row does
         Kernel("attention_forward_mma", "attention_mma", _real, a.TiledOptions).Launch(
-            (a.Batch * a.Heads, DivideUp(a.Queries, AttentionMmaQueries)), 128, 5 * AttentionMmaQueries * (a.HeadSize <= 64 ? 64 : 128) * 2,
+            (a.Batch * a.Heads, DivideUp(a.Queries, AttentionMmaQueries)), AttentionMmaThreads, AttentionMmaBytes(a.HeadSize),
             context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
             a.Queries, a.Keys, a.Heads, a.KeyHeads, a.HeadSize, context.RowStride, q.RowStride, k.RowStride, v.RowStride,
             heads & InEights(q), heads & InEights(k), heads & InEights(v),
@@ -54,7 +65,7 @@ public sealed partial class CudaBackend
             return;
         }
 
-        AttentionTile tile = AttentionTile.Choose(a.HeadSize, owned: 1, weights: 1);
+        AttentionTile tile = AttentionTile.Forward(a.HeadSize);
         Kernel("attention_forward_tiled", "attention_tiled", _real, a.TiledOptions).Launch(
             (a.Batch * a.Heads, DivideUp(a.Queries, tile.Owned)), (32, tile.Warps), tile.Bytes,
             context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
@@ -74,7 +85,7 @@ public sealed partial class CudaBackend
         Tensor? dq, KernelArgument dscores, Tensor dcontext, Tensor saved, KernelArgument delta, Tensor q, Tensor k, Tensor v,
         AttentionOptions options, in AttentionSizes a, int first, int count)
     {
-        AttentionTile tile = AttentionTile.Choose(a.HeadSize, owned: 2, weights: 1);
+        AttentionTile tile = AttentionTile.BackwardQueries(a.HeadSize);
         Kernel("attention_backward_tiled_queries", "attention_tiled", _real, a.TiledOptions).Launch(
             (count * a.Heads, DivideUp(a.Queries, tile.Owned)), (32, tile.Warps), tile.Bytes,
             dq, dscores, dcontext, saved, delta, q, k, v, options.Bias, options.KeyMask, options.KeyLengths,
@@ -93,7 +104,7 @@ public sealed partial class CudaBackend
             return;
         }
 
-        AttentionTile tile = AttentionTile.Choose(a.HeadSize, owned: 2, weights: 2);
+        AttentionTile tile = AttentionTile.BackwardKeys(a.HeadSize);
         Kernel("attention_backward_tiled_keys", "attention_tiled", _real, a.TiledOptions).Launch(
             (a.Batch * a.KeyHeads, DivideUp(a.Keys, tile.Owned)), (32, tile.Warps), tile.Bytes,
             dk, dv, dcontext, saved, delta, q, k, v, options.Bias, options.KeyMask, options.KeyLengths,

@@ -31,13 +31,13 @@ public sealed partial class CudaBackend
         if (channels <= ColumnsOfWarp)
         {
             Kernel("layernorm_forward_warp_per_row", "layernorm", _real, options).Launch(
-                grid: DivideUp(rows, WarpsOfNorm), block: (Warp, WarpsOfNorm), sharedBytes: WarpsOfNorm * channels * sizeof(float),
+                grid: DivideUp(rows, WarpsOfNorm), block: (Warp, WarpsOfNorm), sharedBytes: NormRowsBytes(channels),
                 y, sum, saved.Mean, saved.Rstd, x, residual, scale, shift,
                 rows, channels, y.RowStride, sumStride, x.RowStride, residualStride, epsilon, wide);
         }
         else
         {
-            int cached = Math.Min(channels, CachedColumns);
+            int cached = NormCached(channels);
             Kernel("layernorm_forward_block_per_row", "layernorm", _real, options).Launch(
                 grid: rows, block: ThreadsOfRow, sharedBytes: cached * sizeof(float),
                 y, sum, saved.Mean, saved.Rstd, x, residual, scale, shift,
@@ -92,6 +92,12 @@ public sealed partial class CudaBackend
                 dgamma, dbeta, partial, ranges, channels);
         }
     }
+
+    /// <summary>Shared memory of a block of forward_warp_per_row: its rows.</summary>
+    private static int NormRowsBytes(int channels) => WarpsOfNorm * channels * sizeof(float);
+
+    /// <summary>Floats of a row that forward_block_per_row keeps in shared memory.</summary>
+    private static int NormCached(int channels) => Math.Min(channels, CachedColumns);
 
     private (int Rows, int Channels) CheckNormForward(
         string operation, NormState saved, Tensor y, Tensor x, Tensor? residual, ParameterBlock gamma)

@@ -7,6 +7,9 @@ public sealed partial class CudaBackend
     /// <summary>Rows (a head of a query) of a block at most: kRows in kernels/prompt_attention.cu.</summary>
     private const int PromptRows = 16;
 
+    /// <summary>Threads of a block: kThreads there.</summary>
+    private const int PromptThreads = 256;
+
     /// <summary>Shared memory of its kernels that is not asked for at the launch, and of the products' partial sums.</summary>
     private const int PromptFixedBytes = 2 << 10;
 
@@ -54,7 +57,7 @@ public sealed partial class CudaBackend
 
         PromptAbsorb(saved.Absorbed, q, keyWeight, p);
         PromptKernel("prompt_attention_forward", x).Launch(
-            p.Grid, 256, p.SharedBytes,
+            p.Grid, PromptThreads, p.SharedBytes,
             saved.Probabilities, z, saved.ProbabilitySum, part, saved.Absorbed, x, StreamOf(dropout), dropout?.KeepMask,
             p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens, p.KeepWide, dropout?.Site ?? 0,
             p.Scale, dropout?.Rate ?? 0);
@@ -112,7 +115,7 @@ public sealed partial class CudaBackend
         Kernel("prompt_projection_kept", "prompt_projection", _real).Launch(
             DivideUp(p.Queries * p.Heads, 8), (32, 8), 0, dkept, dcontext, Form(valueBias), p.Queries, p.Heads, p.HeadSize, dcontext.RowStride);
         PromptKernel("prompt_attention_backward", x).Launch(
-            p.Grid, 256, p.SharedBytes,
+            p.Grid, PromptThreads, p.SharedBytes,
             part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dkept, x,
             StreamOf(dropout), dropout?.KeepMask,
             p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens,

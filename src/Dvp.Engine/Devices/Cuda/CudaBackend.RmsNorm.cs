@@ -19,13 +19,13 @@ public sealed partial class CudaBackend
         if (channels <= ColumnsOfWarp)
         {
             Kernel("rmsnorm_forward_warp_per_row", "rmsnorm", _real, options).Launch(
-                grid: DivideUp(rows, WarpsOfNorm), block: (Warp, WarpsOfNorm), sharedBytes: WarpsOfNorm * channels * sizeof(float),
+                grid: DivideUp(rows, WarpsOfNorm), block: (Warp, WarpsOfNorm), sharedBytes: NormRowsBytes(channels),
                 y, sum, saved.Rstd, x, residual, scale,
                 rows, channels, y.RowStride, sumStride, x.RowStride, residualStride, epsilon, wide);
         }
         else
         {
-            int cached = Math.Min(channels, CachedColumns);
+            int cached = NormCached(channels);
             Kernel("rmsnorm_forward_block_per_row", "rmsnorm", _real, options).Launch(
                 grid: rows, block: ThreadsOfRow, sharedBytes: cached * sizeof(float),
                 y, sum, saved.Rstd, x, residual, scale,

@@ -7,6 +7,11 @@ public sealed partial class CudaBackend
     /// <summary>Rows of a block: kRowsOfBlock in kernels/rotary.cu.</summary>
     private const int RotaryRowsOfBlock = 8;
 
+    private const int RotaryThreads = 128;
+
+    /// <summary>Half turns a position of every pair, cosines and sines of the row at hand.</summary>
+    private static int RotaryBytes(int headSize) => (sizeof(double) * headSize / 2) + (sizeof(float) * headSize);
+
     /// <summary>Turns pairs (i, i + D/2) of every head by their position's angles; see kernels/rotary.cu.</summary>
     public override void Rotary(Tensor y, Tensor x, Tensor positions, int heads, float theta, int direction) =>
         Rotary(y, x, positions, heads, null, theta, direction);
@@ -27,7 +32,7 @@ public sealed partial class CudaBackend
 
         int size = x.Columns / heads;
         Kernel("rotary_turn", "rotary", _real).Launch(
-            DivideUp(x.Rows, RotaryRowsOfBlock), 128, (sizeof(double) * size / 2) + (sizeof(float) * size),
+            DivideUp(x.Rows, RotaryRowsOfBlock), RotaryThreads, RotaryBytes(size),
             y, x, positions, frequencies, x.Rows, heads, size, y.RowStride, x.RowStride, theta, direction);
     }
 }

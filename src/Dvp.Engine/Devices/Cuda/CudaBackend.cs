@@ -51,6 +51,9 @@ public sealed partial class CudaBackend : Backend
     /// <summary>Entry points that were launched so far.</summary>
     internal IReadOnlySet<string> LaunchedEntries => _library.UsedEntries;
 
+    /// <summary>Kernels that launchers asked for so far.</summary>
+    internal IEnumerable<(KernelVariant Variant, CudaKernel Kernel)> UsedKernels => _library.UsedKernels;
+
     /// <summary>Multiprocessors of the device.</summary>
     internal int Multiprocessors => _context.Info.Multiprocessors;
 

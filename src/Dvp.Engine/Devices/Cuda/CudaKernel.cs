@@ -42,6 +42,9 @@ internal sealed class CudaKernel
     /// <summary>The most dynamic shared memory that a launch may ask for, in bytes.</summary>
     public int MaxSharedBytes { get; }
 
+    /// <summary>Block and dynamic shared memory of the latest launch; no threads before the first.</summary>
+    public KernelLaunchShape LatestLaunch { get; private set; }
+
     /// <summary>Queues a launch; a grid without blocks does nothing.</summary>
     /// <param name="grid">Blocks.</param>
     /// <param name="block">Threads of a block.</param>
@@ -64,6 +67,7 @@ internal sealed class CudaKernel
                 + $"it takes blocks of {Function.MaxThreads} threads and {MaxSharedBytes} bytes, and {MaxGridYZ} blocks along y and z."));
         }
 
+        LatestLaunch = new KernelLaunchShape((int)block.Count, sharedBytes);
         _queue.Launch(this, grid, block, sharedBytes, arguments);
     }
 }

@@ -58,6 +58,9 @@ internal sealed class KernelLibrary : IDisposable
     /// <summary>Entry points that were asked for so far, which launchers do right before they launch.</summary>
     public IReadOnlySet<string> UsedEntries => _kernels.Keys.Select(k => k.Entry).ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>The kernels that were asked for so far.</summary>
+    public IEnumerable<(KernelVariant Variant, CudaKernel Kernel)> UsedKernels => _kernels.Select(k => (k.Key.Variant, k.Value));
+
     /// <summary>The entry point of a variant; its file is loaded, or compiled, on first use.</summary>
     /// <exception cref="InvalidOperationException">The catalog or the file does not have it.</exception>
     /// <exception cref="DvpException">It cannot be compiled or loaded.</exception>

@@ -17,7 +17,7 @@ internal sealed record CompiledEntry(KernelVariant Variant, string Architecture,
 /// </summary>
 internal static class KernelResourceTable
 {
-    /// <summary>Threads of a block that are assumed where a kernel declares no bound and has no shape in <see cref="KernelLaunchShapes"/>.</summary>
+    /// <summary>Threads of a block that are assumed where a kernel declares no bound and <see cref="CudaBackend.UsualLaunch"/> does not know it.</summary>
     public const int AssumedThreads = 256;
 
     /// <summary>The whole file.</summary>
@@ -63,7 +63,7 @@ internal static class KernelResourceTable
 
     /// <summary>Threads and dynamic shared memory that occupancy is computed with.</summary>
     public static (int Threads, int DynamicSharedBytes, bool Assumed) Shape(CompiledEntry entry) =>
-        KernelLaunchShapes.Find(entry.Resources.Entry, entry.Variant) is { } shape ? (shape.Threads, shape.DynamicSharedBytes, false)
+        CudaBackend.UsualLaunch(entry.Resources.Entry, entry.Variant) is { } shape ? (shape.Threads, shape.DynamicSharedBytes, false)
         : (entry.LaunchBounds ?? AssumedThreads, 0, entry.LaunchBounds is null);
 
     private static void Append(StringBuilder text, string entry, ElementType real, string options, CompiledEntry[] compiled, string[] names)
