@@ -59,7 +59,7 @@ template <typename Leave> __device__ __forceinline__ void leave_sums(float* rows
 // middle(row, column, values) turns four sums of the first product into what the second takes.
 template <Layout kWeight, typename Middle>
 __device__ __forceinline__ void adapter(
-    const Epilogue<real>& last, const real* x, const real* first, const real* second, int R, int x_stride, int first_stride, int second_stride,
+    const Epilogue& last, const real* x, const real* first, const real* second, int R, int x_stride, int first_stride, int second_stride,
     bool x_aligned, bool first_aligned, bool second_aligned, Middle middle)
 {
     word_4* hidden = shared + kStages * kChunksStage;
@@ -148,8 +148,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) adapter_forward(
     int x_aligned, int down_aligned, int up_aligned, // 1: base and stride are multiples of eight elements
     int y_vectors, int hidden_vectors) // 1: bases and strides of x, y, up_bias (of pre, hidden, down_bias) are multiples of four elements
 {
-    Epilogue<real> middle = {hidden, pre, down_bias, nullptr, N, R, hidden_stride, pre_stride, 0, activation, hidden_vectors != 0};
-    Epilogue<real> last = {y, nullptr, up_bias, x, N, C, y_stride, 0, x_stride, kNone, y_vectors != 0};
+    Epilogue middle = {hidden, pre, down_bias, nullptr, N, R, hidden_stride, pre_stride, 0, activation, hidden_vectors != 0, false};
+    Epilogue last = {y, nullptr, up_bias, x, N, C, y_stride, 0, x_stride, kNone, y_vectors != 0, false};
     adapter<kAlongK>(last, x, down, up, R, x_stride, C, R, x_aligned, down_aligned, up_aligned,
         [&](int row, int column, const float_4& sum) { return middle.write_4(row, column, sum); });
 }
@@ -168,8 +168,8 @@ extern "C" __global__ void __launch_bounds__(256, 2) adapter_backward(
     int dy_aligned, int down_aligned, int up_aligned, // 1: base and stride are multiples of eight elements
     int dx_vectors, int dhidden_vectors) // 1: bases and strides of dx and dy (of dhidden) are multiples of four elements
 {
-    Epilogue<real> middle = {dhidden, nullptr, nullptr, nullptr, N, R, dhidden_stride, 0, 0, kNone, dhidden_vectors != 0};
-    Epilogue<real> last = {dx, nullptr, nullptr, dy, N, C, dx_stride, 0, dy_stride, kNone, dx_vectors != 0};
+    Epilogue middle = {dhidden, nullptr, nullptr, nullptr, N, R, dhidden_stride, 0, 0, kNone, dhidden_vectors != 0, false};
+    Epilogue last = {dx, nullptr, nullptr, dy, N, C, dx_stride, 0, dy_stride, kNone, dx_vectors != 0, false};
     adapter<kAcrossK>(last, dy, up, down, R, dy_stride, R, C, dy_aligned, up_aligned, down_aligned,
         [&](int row, int column, float_4 sum)
         {

@@ -49,6 +49,7 @@ extern "C" __global__ void __launch_bounds__(256, 3) attention_forward_short(
     __syncthreads();
 
     ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    bool drops = rule.drops();
     int halves = Tk > kWarp ? 2 : 1;
     const float* near = keys + (lane < Tk ? lane : 0) * pitch; // lanes beyond the keys compute what nobody reads
     const float* far = keys + (lane + kWarp < Tk ? lane + kWarp : 0) * pitch;
@@ -59,6 +60,7 @@ extern "C" __global__ void __launch_bounds__(256, 3) attention_forward_short(
             const real* row = q + ((size_t)b * Tq + first + r) * q_stride + h * D;
             for (int d = lane; d < D; d += kWarp) queries[d].at[r] = first + r < Tq ? load(row + d) : 0;
         }
+        if (drops) for_own<kRows>(Tk, [&](int r, int j) { if (first + r < Tq) weights[j].at[r] = rule.keep(first + r, j); });
         __syncwarp();
 
         float s[kRows][2] = {};
@@ -109,7 +111,7 @@ extern "C" __global__ void __launch_bounds__(256, 3) attention_forward_short(
             for (int half = 0; half < 2; half++)
             {
                 int j = lane + half * kWarp;
-                if (j < Tk) weights[j].at[r] = s[r][half] * inverse * (rule.drops() && i < Tq ? rule.keep(i, j) : 1);
+                if (j < Tk) weights[j].at[r] = s[r][half] * inverse * (drops && i < Tq ? weights[j].at[r] : 1);
             }
             if (statistics && lane == 0 && i < Tq) save_statistics(statistics, rule.row + i, blind ? 0 : highest, inverse);
         }
@@ -175,11 +177,13 @@ extern "C" __global__ void __launch_bounds__(256, 2) attention_backward_short(
     __syncthreads();
 
     ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    bool drops = rule.drops();
     for (int first = warp * kRows; first < Tq; first += warps * kRows)
     {
         int row[kRows];
 #pragma unroll
         for (int r = 0; r < kRows; r++) row[r] = (first + r < Tq ? first + r : first) * pitch;
+        if (drops) for_own<kRows>(Tk, [&](int r, int j) { if (first + r < Tq) weights[(first + r) * row_pitch + j] = rule.keep(first + r, j); });
         float p[kRows][2] = {}, dp[kRows][2] = {};
 #pragma unroll
         for (int half = 0; half < 2; half++)
@@ -205,7 +209,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) attention_backward_short(
             {
                 int j = lane + half * kWarp;
                 bool real_pair = i < Tq && j < Tk;
-                float f = real_pair && rule.drops() ? rule.keep(i, j) : 1;
+                float f = real_pair && drops ? weights[i * row_pitch + j] : 1;
                 p[r][half] = real_pair ? rule.probability(p[r][half], i, j, statistics) : 0;
                 w[half] = f * p[r][half];
                 dp[r][half] *= f;

@@ -18,6 +18,7 @@
 
 constexpr int kRows = 4;                 // rows that a warp owns
 constexpr int kChunks = head_size / kWarp; // channels of a lane
+constexpr int kBlocks = head_size > 128 ? 1 : 2; // that an SM's registers are shared by; the widest heads have no shared memory for two
 
 // Rows [first, first + kRows) of a head, transposed for one warp; rows at or beyond `count` are zeros.
 __device__ __forceinline__ void stage_four(Four* to, const real* from, int stride, int first, int count, int D)
@@ -71,7 +72,8 @@ __device__ __forceinline__ void add_rows(float (&sums)[kRows][kChunks], const Fo
     }
 }
 
-__device__ __forceinline__ void store_rows(real* to, int stride, const float (&sums)[kRows][kChunks], int first, int count, int D, const float (&factors)[kRows])
+__device__ __forceinline__ void store_rows(
+    real* to, int stride, const float (&sums)[kRows][kChunks], int first, int count, int D, const float (&factors)[kRows])
 {
 #pragma unroll
     for (int r = 0; r < kRows; r++)
@@ -87,7 +89,7 @@ __device__ __forceinline__ void store_rows(real* to, int stride, const float (&s
 }
 
 // Grid (B H, tiles of 4 warps queries). Shared memory, in floats: warps * 4 (D + tile), 2 tile (D | 1); tile is 32 or 64.
-extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
+extern "C" __global__ void __launch_bounds__(256, kBlocks) attention_forward_tiled(
     real* __restrict__ context,         // (B, Tq, H D)
     float* __restrict__ statistics,     // (B, H, Tq, 2) or null
     const real* __restrict__ q,         // (B, Tq, H D)
@@ -111,6 +113,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
     float* values = keys + tile * pitch;
     int block_first = blockIdx.y * warps * kRows, first = block_first + warp * kRows;
     ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    bool drops = rule.drops();
 
     stage_four(queries, q + (size_t)b * Tq * q_stride + h * D, q_stride, first, Tq, D);
     float highest[kRows], total[kRows] = {}, o[kRows][kChunks] = {};
@@ -131,6 +134,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
         }
         __syncthreads();
 
+        if (drops) for_own<kRows>(rows, [&](int r, int t) { if (first + r < Tq) weights[t].at[r] = rule.keep(first + r, t0 + t); });
         float s[kRows][2] = {};
         dot_rows(s, queries, keys, pitch, tile, D);
 #pragma unroll
@@ -154,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_forward_tiled(
                 int t = lane + half * kWarp;
                 float e = blind ? 0 : expf(s[r][half] - top);
                 added += e;
-                if (t < rows) weights[t].at[r] = e * (rule.drops() && i < Tq ? rule.keep(i, t0 + t) : 1);
+                if (t < rows) weights[t].at[r] = e * (drops && i < Tq ? weights[t].at[r] : 1);
             }
             total[r] = total[r] * factor + warp_sum(added);
             highest[r] = top;
@@ -196,7 +200,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_delta
 }
 
 // Grid (sequences H, tiles of 4 warps queries). Shared memory, in floats: warps * 4 (2 D + tile), 2 tile (D | 1).
-extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_queries(
+extern "C" __global__ void __launch_bounds__(256, kBlocks) attention_backward_tiled_queries(
     real* __restrict__ dq,              // (B, Tq, H D) or null
     float* __restrict__ dscores,        // (sequences of this launch, H, Tq, Tk) or null: for the gradient of the bias
     const real* __restrict__ dcontext,  // (B, Tq, H D)
@@ -225,6 +229,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
     float* values = keys + tile * pitch;
     int first = (blockIdx.y * warps + warp) * kRows;
     ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    bool drops = rule.drops();
 
     stage_four(queries, q + (size_t)b * Tq * q_stride + h * D, q_stride, first, Tq, D);
     stage_four(douts, dcontext + (size_t)b * Tq * dcontext_stride + h * D, dcontext_stride, first, Tq, D);
@@ -248,6 +253,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
         }
         __syncthreads();
 
+        if (drops) for_own<kRows>(rows, [&](int r, int t) { if (first + r < Tq) gradients[t].at[r] = rule.keep(first + r, t0 + t); });
         float s[kRows][2] = {}, dp[kRows][2] = {};
         dot_rows(s, queries, keys, pitch, tile, D);
         dot_rows(dp, douts, values, pitch, tile, D);
@@ -264,7 +270,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) attention_backward_tiled_qu
                 if (i < Tq)
                 {
                     float p = rule.probability(s[r][half], i, t0 + t, statistics);
-                    float f = rule.drops() ? rule.keep(i, t0 + t) : 1;
+                    float f = drops ? gradients[t].at[r] : 1;
                     ds = p * (f * dp[r][half] - row_delta[r]);
                     if (dscores) dscores[((size_t)blockIdx.x * Tq + i) * Tk + t0 + t] = ds;
                 }
@@ -315,6 +321,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_keys(
     for (int h = g * group; h < (g + 1) * group; h++)
     {
         ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+        bool drops = rule.drops();
         for (int t0 = begin; t0 < Tq; t0 += tile)
         {
             int rows = Tq - t0 < tile ? Tq - t0 : tile;
@@ -327,6 +334,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_keys(
             }
             __syncthreads();
 
+            if (drops) for_own<kRows>(rows, [&](int r, int t) { if (first + r < Tk) weights[t].at[r] = rule.keep(t0 + t, first + r); });
             float s[kRows][2] = {}, dp[kRows][2] = {};
             dot_rows(s, keys, queries, pitch, tile, D);
             dot_rows(dp, values, douts, pitch, tile, D);
@@ -343,7 +351,7 @@ extern "C" __global__ void __launch_bounds__(256) attention_backward_tiled_keys(
                     if (first + r < Tk)
                     {
                         float p = rule.probability(s[r][half], i, first + r, statistics);
-                        float f = rule.drops() ? rule.keep(i, first + r) : 1;
+                        float f = drops ? weights[t].at[r] : 1;
                         w = f * p;
                         ds = p * (f * dp[r][half] - row_delta);
                     }

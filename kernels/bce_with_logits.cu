@@ -5,6 +5,7 @@
 // computed as max(z, 0) - z y + log1p(exp(-|z|)), which neither overflows nor cancels. z, dz (N, C) of type `real`, targets of `target`
 // (-D target=f32), row losses and loss in float. The sum over rows is made by one block in a fixed order. loss_scale keeps f16 gradients
 // out of the range where they become 0 (see loss_scale.cu); the loss itself is not scaled.
+// Cost: logits and targets are read and the gradient is written once, which is the floor.
 
 #include "common/reduce.cuh"
 #include "common/vector.cuh"

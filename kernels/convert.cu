@@ -1,5 +1,5 @@
 // convert.cu: y = x in another storage type: the f32 values of what trains into the type that products read, a gradient of an f32 stream into
-// the type of the product that takes it.
+// the type of the product that takes it. Each element is read and written once, which is the floor.
 
 #include "common/words.cuh"
 

@@ -6,8 +6,10 @@
 // Tables are of type `table` (-D table=f32 where they train: the master copy is read, a copy of a whole vocabulary would cost more), y and dy
 // of `real`, gradients of tables float. An id outside its table gives a row of NaN and reads nothing: the loss shows it.
 // No atomics: every table row has one owner, who adds in the order of the tokens, so two runs agree to the bit.
+// Cost: forward reads the rows that are asked for and writes y, each once: the floor. Backward reads dy once, and the rows of the tables that
+// it changes; finding equal ids costs N^2 / 32 comparisons a column tile, from the cache.
 
-#include "common/prelude.cuh"
+#include "common/columns.cuh"
 #include "common/vector.cuh"
 
 #ifndef table
@@ -96,26 +98,20 @@ extern "C" __global__ void embedding_backward_positions(
     dpositions[(size_t)t * C + c] += sum;
 }
 
-// Grid (column tiles of 32, types), block (32, 32): the warps share the rows, their sums meet in shared memory.
+// Grid (column tiles of 32, types), block (32, 32).
 extern "C" __global__ void embedding_backward_types(
     float* __restrict__ dtypes,       // (types, C)  +=
     const real* __restrict__ dy,      // (N, C)
     const int* __restrict__ type_ids, // (N) or null
     int N, int C, int dy_stride)
 {
-    __shared__ float part[kWarp * (kWarp + 1)];
+    __shared__ float part[kWarp * kWarp];
     int c = blockIdx.x * kWarp + threadIdx.x, type = blockIdx.y;
-    float sum = 0;
+    float sums[1] = {};
     for (int row = threadIdx.y; row < N && c < C; row += blockDim.y)
     {
-        if ((type_ids ? type_ids[row] : 0) == type) sum += load(dy + (size_t)row * dy_stride + c);
+        if ((type_ids ? type_ids[row] : 0) == type) sums[0] += load(dy + (size_t)row * dy_stride + c);
     }
-    part[threadIdx.y * (kWarp + 1) + threadIdx.x] = sum;
-    __syncthreads();
-
-    if (threadIdx.y == 0 && c < C)
-    {
-        for (int w = 1; w < blockDim.y; w++) sum += part[w * (kWarp + 1) + threadIdx.x];
-        dtypes[(size_t)type * C + c] += sum;
-    }
+    sum_over_warps(sums, part);
+    if (threadIdx.y == 0 && c < C) dtypes[(size_t)type * C + c] += sums[0];
 }

@@ -13,8 +13,13 @@
 //
 //     tile      threads  shared memory   stages
 //     128x128   256      48 KiB          3        64 sums a thread; two blocks an SM also where an SM has 100 KiB (sm_89, sm_120)
-//     128x64    128      36 KiB          3        twice the blocks; four an SM
+//     128x64    128      36 KiB          3        twice the blocks; four an SM, two where an SM has 100 KiB
 //     64x64     128      32 KiB          4        for short batches: four times the blocks
+//
+// __launch_bounds__ asks for 512 threads an SM: at most 128 registers a thread, so that registers allow these blocks too.
+//
+// Cost: 2 M N K FLOPs, the floor where rows are many; each element of A is read once for every tile_n columns of B, and of B once for
+// every tile_m rows of A, from the second-level cache where neighbouring blocks run at a time.
 //
 // Epilogue: a warp passes its sums through shared memory, so that a row's 32 columns leave as whole sectors, four elements a lane, and
 // bias, residual and pre-activation are read and written in the same way.
@@ -25,9 +30,6 @@
 #include "common/epilogue.cuh"
 #include "common/mma_tile.cuh"
 
-#ifndef out
-#define out real
-#endif
 #ifndef tile_m
 #define tile_m 128
 #endif
@@ -42,9 +44,9 @@ constexpr int kRowFragments = tile_m / 2 / 16, kColumnFragments = 32 / 8;     //
 
 __shared__ word_4 stages[kStages * (kChunksA + kChunksB)];
 
-template <Layout kA, Layout kB, typename T>
+template <Layout kA, Layout kB>
 __device__ __forceinline__ void multiply(
-    const Epilogue<T>& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split,
+    const Epilogue& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split,
     bool a_aligned, bool b_aligned)
 {
     int M = epilogue.M, N = epilogue.N;
@@ -118,35 +120,36 @@ __device__ __forceinline__ void multiply(
 
 // Grid (rows / tile_m, outputs / tile_n, splits), 64 threads for every 32 columns of the tile.
 extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mma_forward(
-    out* y,                            // (rows, outputs)
+    void* y,                           // (rows, outputs) real, or float where wide
     real* pre,                         // (rows, outputs) or null
     float* __restrict__ partial,       // (splits, rows, outputs); null when there is one split
     const real* __restrict__ x,        // (rows, inputs)
     const real* __restrict__ weight,   // (outputs, inputs)
     const real* __restrict__ bias,     // (outputs) or null
-    const out* residual,               // (rows, outputs) or null; may be y
+    const void* residual,              // (rows, outputs) of y's type or null; may be y
     int rows, int outputs, int inputs, int k_per_split,
     int y_stride, int pre_stride, int x_stride, int weight_stride, int residual_stride,
     int activation,
     int x_aligned, int weight_aligned, // 1: base and stride are multiples of eight elements
-    int vectors) // 1: bases and strides of y, pre, bias and residual are multiples of four elements
+    int vectors, // 1: bases and strides of y, pre, bias and residual are multiples of four elements
+    int wide)
 {
-    Epilogue<out> epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, vectors != 0};
+    Epilogue epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, vectors != 0, wide != 0};
     multiply<kAlongK, kAlongK>(epilogue, partial, x, weight, inputs, x_stride, weight_stride, k_per_split, x_aligned, weight_aligned);
 }
 
 // Grid (rows / tile_m, inputs / tile_n, splits). The sum runs over the outputs.
 extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mma_backward_input(
-    out* dx,                           // (rows, inputs)
+    void* dx,                          // (rows, inputs) real, or float where wide
     float* __restrict__ partial,       // (splits, rows, inputs); null when there is one split
     const real* __restrict__ dy,       // (rows, outputs)
     const real* __restrict__ weight,   // (outputs, inputs)
-    const out* residual,               // (rows, inputs) or null; dx itself to add to it
+    const void* residual,              // (rows, inputs) of dx's type or null; dx itself to add to it
     int rows, int inputs, int outputs, int k_per_split,
     int dx_stride, int dy_stride, int weight_stride, int residual_stride,
-    int dy_aligned, int weight_aligned, int vectors)
+    int dy_aligned, int weight_aligned, int vectors, int wide)
 {
-    Epilogue<out> epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, vectors != 0};
+    Epilogue epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, vectors != 0, wide != 0};
     multiply<kAlongK, kAcrossK>(epilogue, partial, dy, weight, outputs, dy_stride, weight_stride, k_per_split, dy_aligned, weight_aligned);
 }
 
@@ -160,6 +163,6 @@ extern "C" __global__ void __launch_bounds__(kThreads, 512 / kThreads) matmul_mm
     int dweight_stride, int dy_stride, int x_stride,
     int dy_aligned, int x_aligned, int vectors)
 {
-    Epilogue<float> epilogue = {dweight, nullptr, nullptr, dweight, outputs, inputs, dweight_stride, 0, dweight_stride, kNone, vectors != 0};
+    Epilogue epilogue = {dweight, nullptr, nullptr, dweight, outputs, inputs, dweight_stride, 0, dweight_stride, kNone, vectors != 0, true};
     multiply<kAcrossK, kAcrossK>(epilogue, partial, dy, x, rows, dy_stride, x_stride, k_per_split, dy_aligned, x_aligned);
 }

@@ -7,21 +7,18 @@
 
 #include "common/epilogue.cuh"
 
-#ifndef out
-#define out real
-#endif
-
 // Grid (ceil(N / 4) * M / 256), 256 threads.
 extern "C" __global__ void __launch_bounds__(256, 4) matmul_reduce(
-    out* y,                             // (M, N)
+    void* y,                            // (M, N) real, or float where wide
     real* pre,                          // (M, N) or null
     const float* __restrict__ partial,  // (splits, M, N)
     const real* __restrict__ bias,      // (N) or null
-    const out* residual,                // (M, N) or null; may be y
+    const void* residual,               // (M, N) of y's type or null; may be y
     int M, int N, int splits,
     int y_stride, int pre_stride, int residual_stride,
     int activation,
-    int vectors) // 1: bases and strides of y, pre, bias and residual are multiples of four elements
+    int vectors, // 1: bases and strides of y, pre, bias and residual are multiples of four elements
+    int wide)
 {
     int groups = (N + 3) / 4; // of four columns in a row
     size_t group = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -48,6 +45,6 @@ extern "C" __global__ void __launch_bounds__(256, 4) matmul_reduce(
             for (int split = 0; split < splits && column + i < N; split++) sum.v[i] += p[split * part + i];
         }
     }
-    Epilogue<out> epilogue = {y, pre, bias, residual, M, N, y_stride, pre_stride, residual_stride, activation, vectors != 0};
+    Epilogue epilogue = {y, pre, bias, residual, M, N, y_stride, pre_stride, residual_stride, activation, vectors != 0, wide != 0};
     epilogue.write_4(row, column, sum);
 }

@@ -12,6 +12,8 @@
 // for 16 values read from shared memory, with tile 64 (more blocks, for short batches) 16 for 8. While one piece is multiplied the next is
 // on its way into registers. The rows of a thread lie in groups of four, 64 apart, so that neighbouring threads read and write neighbours.
 //
+// Cost: 2 M N K FLOPs, the floor where rows are many; each element of A is read for every `tile` columns of B, and the other way round.
+//
 // Split sums: blockIdx.z takes the k from blockIdx.z * k_per_split on. With more than one split the parts go to `partial` (splits, M, N), and
 // matmul_reduce.cu adds them in their order and does what follows the product.
 
@@ -69,9 +71,9 @@ template <Layout kLayout> struct Operand
     }
 };
 
-template <Layout kA, Layout kB, typename T>
+template <Layout kA, Layout kB>
 __device__ __forceinline__ void multiply(
-    const Epilogue<T>& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split)
+    const Epilogue& epilogue, float* partial, const real* a, const real* b, int K, int a_stride, int b_stride, int k_per_split)
 {
     // + 4 keeps rows at multiples of 16 bytes and spreads the transposing stores of kAlongK over the banks.
     alignas(16) __shared__ float a_tile[kStep][tile + 4];
@@ -143,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(256, kPieces) matmul_simt_forward(
     int activation,
     int vectors) // 1: bases and strides of y, pre, bias and residual are multiples of four elements
 {
-    Epilogue<real> epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, vectors != 0};
+    Epilogue epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, vectors != 0, true};
     multiply<kAlongK, kAlongK>(epilogue, partial, x, weight, inputs, x_stride, weight_stride, k_per_split);
 }
 
@@ -158,7 +160,7 @@ extern "C" __global__ void __launch_bounds__(256, kPieces) matmul_simt_backward_
     int dx_stride, int dy_stride, int weight_stride, int residual_stride,
     int vectors)
 {
-    Epilogue<real> epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, vectors != 0};
+    Epilogue epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, vectors != 0, true};
     multiply<kAlongK, kAcrossK>(epilogue, partial, dy, weight, outputs, dy_stride, weight_stride, k_per_split);
 }
 
@@ -172,6 +174,6 @@ extern "C" __global__ void __launch_bounds__(256) matmul_simt_backward_weight(
     int dweight_stride, int dy_stride, int x_stride,
     int vectors)
 {
-    Epilogue<float> epilogue = {dweight, nullptr, nullptr, dweight, outputs, inputs, dweight_stride, 0, dweight_stride, kNone, vectors != 0};
+    Epilogue epilogue = {dweight, nullptr, nullptr, dweight, outputs, inputs, dweight_stride, 0, dweight_stride, kNone, vectors != 0, true};
     multiply<kAcrossK, kAcrossK>(epilogue, partial, dy, x, rows, dy_stride, x_stride, k_per_split);
 }

@@ -9,10 +9,6 @@
 #include "common/epilogue.cuh"
 #include "common/reduce.cuh"
 
-#ifndef out
-#define out real
-#endif
-
 constexpr int kMostRows = 8;
 constexpr int kWarps = 4;
 
@@ -51,16 +47,17 @@ __device__ __forceinline__ void dot(float (&sum)[kMostRows], const real* x, cons
 
 // Grid (outputs / 4), block (32, 4).
 extern "C" __global__ void __launch_bounds__(128) matvec_forward(
-    out* y,                           // (rows, outputs)
+    void* y,                          // (rows, outputs) real, or float where wide
     real* pre,                        // (rows, outputs) or null
     const real* __restrict__ x,       // (rows, inputs)
     const real* __restrict__ weight,  // (outputs, inputs)
     const real* __restrict__ bias,    // (outputs) or null
-    const out* residual,              // (rows, outputs) or null; may be y
+    const void* residual,             // (rows, outputs) of y's type or null; may be y
     int rows, int outputs, int inputs,
     int y_stride, int pre_stride, int x_stride, int weight_stride, int residual_stride,
     int activation,
-    int vectors) // 1: bases and strides of x and weight are multiples of eight elements
+    int vectors, // 1: bases and strides of x and weight are multiples of eight elements
+    int wide)
 {
     int column = blockIdx.x * kWarps + threadIdx.y;
     if (column >= outputs) return; // whole warps leave together, and no barrier follows
@@ -79,19 +76,19 @@ extern "C" __global__ void __launch_bounds__(128) matvec_forward(
         float total = warp_sum(sum[row]);
         if (row == threadIdx.x) v = total;
     }
-    Epilogue<out> epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, false};
+    Epilogue epilogue = {y, pre, bias, residual, rows, outputs, y_stride, pre_stride, residual_stride, activation, false, wide != 0};
     epilogue.write(threadIdx.x, column, v); // lanes beyond the rows write nothing
 }
 
 // A lane owns one column of W and walks down it; the block's warps share the outputs, and their sums meet in shared memory.
 // Grid (inputs / 32), block (32, 8).
 extern "C" __global__ void __launch_bounds__(256) matvec_backward_input(
-    out* dx,                          // (rows, inputs)
+    void* dx,                         // (rows, inputs) real, or float where wide
     const real* __restrict__ dy,      // (rows, outputs)
     const real* __restrict__ weight,  // (outputs, inputs)
-    const out* residual,              // (rows, inputs) or null; dx itself to add to it
+    const void* residual,             // (rows, inputs) of dx's type or null; dx itself to add to it
     int rows, int inputs, int outputs,
-    int dx_stride, int dy_stride, int weight_stride, int residual_stride)
+    int dx_stride, int dy_stride, int weight_stride, int residual_stride, int wide)
 {
     __shared__ float part[8 * kMostRows * kWarp]; // (warp, row, lane)
     int column = blockIdx.x * kWarp + threadIdx.x, warp = threadIdx.y, warps = blockDim.y;
@@ -113,7 +110,7 @@ extern "C" __global__ void __launch_bounds__(256) matvec_backward_input(
     for (int row = 0; row < kMostRows; row++) part[(warp * kMostRows + row) * kWarp + threadIdx.x] = sum[row];
     __syncthreads();
 
-    Epilogue<out> epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, false};
+    Epilogue epilogue = {dx, nullptr, nullptr, residual, rows, inputs, dx_stride, 0, residual_stride, kNone, false, wide != 0};
     for (int row = warp; row < rows; row += warps)
     {
         float v = 0;

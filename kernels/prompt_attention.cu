@@ -4,22 +4,22 @@
 //
 //     s_rn = scale u_r . x_n      p_r = softmax_n(s_r)      z_r = sum_n f_rn p_rn x_n      sum_r = sum_n f_rn p_rn
 //
-// real is the type of the visual tokens here, whatever the activations are; everything else is float.
-//
 // f dropout factors. Backward, with w = f p, dz (B, P, H, V) and dsum_r = b_V,h . dcontext_r given by prompt_projection.cu:
 //     delta_r = dz_r . z_r + dsum_r sum_r                       known before the tokens are read
 //     ds_rn = scale (w_rn (dz_r . x_n + dsum_r) - p_rn delta_r)
 //     du_r = sum_n ds_rn x_n                                    in the one pass
 //     dx_n = sum_r w_rn dz_r + ds_rn u_r                        only where the features train: a second pass
 //
-// Saved: u, z (B, P, H, V), p (B, H, P, N), sum (B, P, H), all float. x is read once by a block that holds all rows of a sequence
+// The visual tokens x (B, N, V) have a type of their own (typed.cuh), whatever the activations are; everything else is float.
+// Saved: u, z (B, P, H, V), p (B, H, P, N), sum (B, P, H). x is read once by a block that holds all rows of a sequence
 // (16 at most; more rows are more blocks, which read the same tokens from the second-level cache). Few sequences: the tokens are split
 // over blocks, each with a running maximum of its own, and a second kernel joins the parts in their order.
 // Cost for B sequences: B N V elements of traffic, 4 B R N V FLOPs.
 
-#include "common/mixed.cuh"
 #include "common/philox.cuh"
 #include "common/reduce.cuh"
+#include "common/typed.cuh"
+#include "common/vector.cuh"
 
 constexpr int kRows = 16;    // rows of a block, at most
 constexpr int kTokens = 16;  // tokens of a tile, at most
@@ -60,6 +60,15 @@ __device__ __forceinline__ void row_products(float* products, const float* rows,
     }
 }
 
+// body(rows) with the rows of a block as a constant: the sums of all rows live in registers. R is one of these, as the launcher has it.
+template <typename Body> __device__ __forceinline__ void for_rows(int R, Body body)
+{
+    if (R == 4) body(Width<4>());
+    else if (R == 8) body(Width<8>());
+    else if (R == 12) body(Width<12>());
+    else body(Width<16>());
+}
+
 // What all threads of a block know about its place: a sequence, some of its rows, some of its tokens.
 struct Part
 {
@@ -75,12 +84,17 @@ __device__ __forceinline__ Part part_of(int R, int all, int N, int split_tokens)
 // Where row p H + h of a sequence stands in (B, H, P).
 __device__ __forceinline__ size_t place_of(int b, int row, int P, int H) { return ((size_t)b * H + row % H) * P + row / H; }
 
-__device__ __forceinline__ void stage_tokens(float* to, const real* x, int x_stride, int V, int count, int tile)
+// `tile` tokens of the batch from the first on into shared memory; zeros in place of the last tile's missing ones.
+__device__ __forceinline__ void stage_tokens(float* to, const void* x, int x_type, int x_stride, size_t first, int V, int count, int tile)
 {
-    for (int t = threadIdx.x / kWarp; t < tile; t += kWarps)
+    with_type(x, x_type, [&](auto* typed)
     {
-        for (int c = threadIdx.x % kWarp; c < V; c += kWarp) to[t * V + c] = t < count ? load(x + (size_t)t * x_stride + c) : 0;
-    }
+        for (int t = threadIdx.x / kWarp; t < tile; t += kWarps)
+        {
+            auto* from = typed + (first + t) * x_stride;
+            for (int c = threadIdx.x % kWarp; c < V; c += kWarp) to[t * V + c] = t < count ? load(from + c) : 0;
+        }
+    });
 }
 
 __device__ __forceinline__ void stage_rows(float* to, const float* from, int V, int rows, int R)
@@ -117,12 +131,12 @@ __device__ __forceinline__ void add_tokens(float (&sums)[R][kEach], const Four* 
 
 template <int R>
 __device__ __forceinline__ void forward_rows(
-    float* p, float* z, float* sum, float* parts, const float* u, const real* x, const int* dropout, const void* keep_mask,
-    int P, int H, int N, int V, int x_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+    Four* weights, float (*state)[kRows], float* p, float* z, float* sum, float* parts, const float* u, const void* x,
+    const int* dropout, const void* keep_mask,
+    int P, int H, int N, int V, int x_type, int x_stride, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
-    __shared__ Four weights[kTokens * kRows / 4];
-    __shared__ float highest[kRows], total[kRows], kept[kRows], shrink[kRows];
+    float *highest = state[0], *total = state[1], *kept = state[2], *shrink = state[3]; // of every row
     float* rows = (float*)shared;         // (R, V)
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
@@ -141,7 +155,7 @@ __device__ __forceinline__ void forward_rows(
         for (int t0 = 0; t0 < part.tokens; t0 += tile)
         {
             int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
-            stage_tokens(tokens, x + ((size_t)part.b * N + part.token0 + t0) * x_stride, x_stride, V, count, tile);
+            stage_tokens(tokens, x, x_type, x_stride, (size_t)part.b * N + part.token0 + t0, V, count, tile);
             __syncthreads();
             row_products<R>(products, rows, tokens, V, tile);
             __syncthreads();
@@ -162,7 +176,7 @@ __device__ __forceinline__ void forward_rows(
             for (int offset = kTokens / 2; offset > 0; offset /= 2) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, offset));
             top = fmaxf(top, old);
             float e = counts ? expf(s - top) : 0, w = e;
-            if (counts && keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+            if (counts && keep_mask) w *= load_typed(keep_mask, place, keep_type);
             if (counts && dropout) w *= keep_factor(dropout, site, place, rate);
             if (t < tile) ((float*)weights)[t * kRows + r] = w;
             float added = e, added_kept = w;
@@ -229,15 +243,19 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
     float* __restrict__ sum,            // (B, P H)
     float* __restrict__ parts,          // (splits, B, P H, 3) maximum, sum, sum of what is kept; null without splits
     const float* __restrict__ u,        // (B, P H, V)
-    const real* __restrict__ x,       // (B, N, V)
+    const void* __restrict__ x,         // (B, N, V) of x_type
     const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
-    int P, int H, int N, int V, int x_stride, int R, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
+    int P, int H, int N, int V, int x_type, int x_stride, int R, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
-    if (R == 4) forward_rows<4>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
-    else if (R == 8) forward_rows<8>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
-    else if (R == 12) forward_rows<12>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
-    else forward_rows<16>(p, z, sum, parts, u, x, dropout, keep_mask, P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate);
+    __shared__ Four weights[kTokens * kRows / 4]; // here, so that the kernel has one of each and not one for every number of rows
+    __shared__ float state[4][kRows];
+    for_rows(R, [&](auto rows)
+    {
+        forward_rows<decltype(rows)::value>(
+            weights, state, p, z, sum, parts, u, x, dropout, keep_mask,
+            P, H, N, V, x_type, x_stride, tile, split_tokens, keep_type, site, scale, rate);
+    });
 }
 
 // Joins the splits of a row: the common maximum, the sum under it, then p, z and the sum of what is kept. One block a row.
@@ -272,13 +290,13 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_
 
 template <int R>
 __device__ __forceinline__ void backward_rows(
-    float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum, const float* dkept,
-    const real* x, const int* dropout, const void* keep_mask,
-    int P, int H, int N, int V, int x_stride, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+    Four* weights, float (*state)[kRows], float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum,
+    const float* dkept,
+    const void* x, const int* dropout, const void* keep_mask,
+    int P, int H, int N, int V, int x_type, int x_stride, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
-    __shared__ Four weights[kTokens * kRows / 4];
-    __shared__ float dsum[kRows], delta[kRows];
+    float *dsum = state[0], *delta = state[1]; // of every row
     float* rows = (float*)shared;         // (R, V) dz
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
@@ -304,7 +322,7 @@ __device__ __forceinline__ void backward_rows(
         for (int t0 = 0; t0 < part.tokens; t0 += tile)
         {
             int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
-            stage_tokens(tokens, x + ((size_t)part.b * N + part.token0 + t0) * x_stride, x_stride, V, count, tile);
+            stage_tokens(tokens, x, x_type, x_stride, (size_t)part.b * N + part.token0 + t0, V, count, tile);
             __syncthreads();
             row_products<R>(products, rows, tokens, V, tile);
             __syncthreads();
@@ -316,7 +334,7 @@ __device__ __forceinline__ void backward_rows(
                 size_t place = place_of(part.b, part.row0 + r, P, H) * N + part.token0 + t0 + t;
                 float product = 0, probability = p[place], w = probability;
                 for (int share = 0; share < shares; share++) product += products[(share * tile + t) * kRows + r];
-                if (keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+                if (keep_mask) w *= load_typed(keep_mask, place, keep_type);
                 if (dropout) w *= keep_factor(dropout, site, place, rate);
                 ds = scale * (w * (product + dsum[r]) - probability * delta[r]);
                 if (dscores && channel0 == 0) dscores[place] = ds;
@@ -349,18 +367,19 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
     const float* __restrict__ p,        // (B, H, P, N)
     const float* __restrict__ sum,      // (B, P H)
     const float* __restrict__ dkept,    // (B, P H) b_V,h . dcontext_r, the gradient of sum
-    const real* __restrict__ x,       // (B, N, V)
+    const void* __restrict__ x,         // (B, N, V) of x_type
     const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
-    int P, int H, int N, int V, int x_stride, int R, int tile, int split_tokens, int keep_wide, int site, float scale, float rate)
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
+    int P, int H, int N, int V, int x_type, int x_stride, int R, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
-#define ROWS(r) backward_rows<r>(du, dscores, dz, z, p, sum, dkept, x, dropout, keep_mask, \
-    P, H, N, V, x_stride, tile, split_tokens, keep_wide, site, scale, rate)
-    if (R == 4) ROWS(4);
-    else if (R == 8) ROWS(8);
-    else if (R == 12) ROWS(12);
-    else ROWS(16);
-#undef ROWS
+    __shared__ Four weights[kTokens * kRows / 4];
+    __shared__ float state[2][kRows];
+    for_rows(R, [&](auto rows)
+    {
+        backward_rows<decltype(rows)::value>(
+            weights, state, du, dscores, dz, z, p, sum, dkept, x, dropout, keep_mask,
+            P, H, N, V, x_type, x_stride, tile, split_tokens, keep_type, site, scale, rate);
+    });
 }
 
 // du = sum of the splits in their order.
@@ -378,14 +397,14 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
 
 // dx, 8 tokens a block; a thread owns channels, u and dz of a sequence come from the second-level cache.
 extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward_tokens(
-    void* __restrict__ dx,              // (B, N, V) real or float
+    void* __restrict__ dx,              // (B, N, V) of dx_type
     const float* __restrict__ dscores,  // (B, H, P, N)
     const float* __restrict__ dz,       // (B, P H, V)
     const float* __restrict__ u,        // (B, P H, V)
     const float* __restrict__ p,        // (B, H, P, N)
     const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors or null
-    int P, int H, int N, int V, int dx_stride, int dx_wide, int keep_wide, int site, float rate)
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
+    int P, int H, int N, int V, int dx_stride, int dx_type, int keep_type, int site, float rate)
 {
     constexpr int kCount = 8;
     __shared__ float weights[kCount][kRows], gradients[kCount][kRows];
@@ -405,7 +424,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
                 {
                     size_t place = place_of(b, row0 + r, P, H) * N + t0 + t;
                     w = p[place], ds = dscores[place];
-                    if (keep_mask) w *= load_mixed(keep_mask, place, keep_wide);
+                    if (keep_mask) w *= load_typed(keep_mask, place, keep_type);
                     if (dropout) w *= keep_factor(dropout, site, place, rate);
                 }
                 weights[t][r] = w, gradients[t][r] = ds;
@@ -422,7 +441,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
 #pragma unroll
         for (int t = 0; t < kCount; t++)
         {
-            if (c < V && t0 + t < N) store_mixed(dx, ((size_t)b * N + t0 + t) * dx_stride + c, dx_wide, sums[t]);
+            if (c < V && t0 + t < N) store_typed(dx, ((size_t)b * N + t0 + t) * dx_stride + c, dx_type, sums[t]);
         }
     }
 }

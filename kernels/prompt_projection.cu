@@ -8,8 +8,9 @@
 //
 // m counts the B P queries, s is the sum of the (dropped) probabilities. u, z, du, dz (B P, H, V) are float, q, context and their
 // gradients real. Sums run in the order of the index, parameter gradients are added to by one thread an element: no atomics.
+// Cost: 2 M H D V FLOPs a product. Few queries make each a reading of its weight, H D V elements, and of u or z, M H V floats: the floor.
 
-#include "common/prelude.cuh"
+#include "common/columns.cuh"
 #include "common/reduce.cuh"
 
 constexpr int kDepth = 16; // terms of the sum that are in shared memory at a time
@@ -106,22 +107,19 @@ extern "C" __global__ void __launch_bounds__(256) prompt_projection_weights(
         [=](int d, int c, float sum) { dweight[((size_t)h * D + d) * V + c] += sum; });
 }
 
-// One block owns 32 outputs; its warps share the queries, and their partial sums meet in the order of the warps.
+// One block owns 32 outputs, its eight warps share the queries (columns.cuh).
 extern "C" __global__ void __launch_bounds__(256) prompt_projection_value_bias(
     float* __restrict__ dbias,          // (H D) +=
     const real* __restrict__ dcontext,  // (M, H D)
     const float* __restrict__ factor,   // (M, H)
     int M, int H, int D, int dcontext_stride)
 {
-    __shared__ float part[8][kWarp];
-    int e = blockIdx.x * kWarp + threadIdx.x, warp = threadIdx.y;
-    float sum = 0;
-    for (int m = warp; m < M && e < H * D; m += 8) sum += load(dcontext + (size_t)m * dcontext_stride + e) * factor[(size_t)m * H + e / D];
-    part[warp][threadIdx.x] = sum;
-    __syncthreads();
-    if (warp != 0 || e >= H * D) return;
-    for (int w = 1; w < 8; w++) sum += part[w][threadIdx.x];
-    dbias[e] += sum;
+    __shared__ float part[8 * kWarp];
+    int e = blockIdx.x * kWarp + threadIdx.x;
+    float sums[1] = {};
+    for (int m = threadIdx.y; m < M && e < H * D; m += 8) sums[0] += load(dcontext + (size_t)m * dcontext_stride + e) * factor[(size_t)m * H + e / D];
+    sum_over_warps(sums, part);
+    if (threadIdx.y == 0 && e < H * D) dbias[e] += sums[0];
 }
 
 // One warp a head of a query, eight a block.

@@ -6,6 +6,7 @@
 // Near distances have a bucket each, far ones share buckets that grow with the logarithm. The launcher gives that as whole numbers:
 // first[c] is the least distance that lies in bucket c or beyond (half of the buckets when both directions have their own), so no
 // logarithm is rounded here and every device draws the same borders. bias is real or float, dweight is float, summed in a fixed order.
+// Cost: H Tq Tk elements written forward and read backward, once: the floor. Backward keeps few blocks busy, one a head, once a step.
 
 #include "common/mixed.cuh"
 

@@ -8,9 +8,10 @@
 //
 // x, residual, s and ds are of type `stream` (-D stream=f32 where the residual stream is wider than the activations), y and dy of `real`.
 // Saved for backward: s (N, C) and rstd (N) in float. ds is written or added to, dgamma is accumulated (+=) in a fixed order: no atomics.
-// Cost: forward reads x, residual and writes s, y once, which is also its floor.
+// Cost: forward reads x, residual and writes s, y once, which is also its floor; backward reads dy and s (the second time from the cache)
+// and writes ds.
 
-#include "common/prelude.cuh"
+#include "common/columns.cuh"
 #include "common/reduce.cuh"
 #include "common/vector.cuh"
 
@@ -153,25 +154,17 @@ extern "C" __global__ void rmsnorm_backward_parameters(
     const float* __restrict__ rstd, // (N)
     int N, int C, int dy_stride, int sum_stride)
 {
-    __shared__ float part[kWarp * (kWarp + 1)]; // + 1: a column of partial sums crosses all banks
-    float* mine = part + threadIdx.y * (kWarp + 1) + threadIdx.x;
+    __shared__ float part[kWarp * kWarp];
     int c = blockIdx.x * kWarp + threadIdx.x;
     int rows = (N + gridDim.y - 1) / gridDim.y, first = blockIdx.y * rows, last = min(first + rows, N);
-    float gamma_sum = 0;
-    if (c < C)
-    {
-        for (int row = first + threadIdx.y; row < last; row += blockDim.y)
-            gamma_sum += load(dy + (size_t)row * dy_stride + c) * load(sum + (size_t)row * sum_stride + c) * rstd[row];
-    }
-    *mine = gamma_sum;
-    __syncthreads();
+    float sums[1] = {};
+    for (int row = first + threadIdx.y; row < last && c < C; row += blockDim.y)
+        sums[0] += load(dy + (size_t)row * dy_stride + c) * load(sum + (size_t)row * sum_stride + c) * rstd[row];
+    sum_over_warps(sums, part);
 
-    if (threadIdx.y == 0 && c < C)
-    {
-        for (int w = 1; w < blockDim.y; w++) gamma_sum += mine[w * (kWarp + 1)];
-        if (partial) partial[(size_t)blockIdx.y * C + c] = gamma_sum;
-        else dgamma[c] += gamma_sum;
-    }
+    if (threadIdx.y != 0 || c >= C) return;
+    if (partial) partial[(size_t)blockIdx.y * C + c] = sums[0];
+    else dgamma[c] += sums[0];
 }
 
 // Second stage: one thread a column adds the ranges in order.

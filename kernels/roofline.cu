@@ -2,8 +2,9 @@
 //
 //     d += x * y on registers, in 32 independent sums a thread: mma.sync for 16-bit storage, fused multiply-adds for f32
 //
-// Sum i starts at i, so that no two are the same. With x = y = 1/16 a round adds 1/16 (16-bit: 16 products of 1/256) or 1/64 (f32: 4 products)
-// to every sum, exactly: a thread's result is 496 + 2 rounds or 496 + rounds / 2, and the work is really done. One round of a warp: 8 mma of 4,096 operations, or 32 * 32 * 4 multiply-adds of 2.
+// Sum i starts at i, so that no two are the same. With x = y = 1/16 a round adds 1/16 (16-bit: 16 products of 1/256) or 1/64 (f32: 4
+// products) to every sum, exactly: a thread's result is 496 + 2 rounds or 496 + rounds / 2, and the work is really done. One round of a
+// warp: 8 mma of 4,096 operations, or 32 * 32 * 4 multiply-adds of 2.
 
 #include "common/prelude.cuh"
 

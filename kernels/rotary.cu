@@ -7,6 +7,7 @@
 // x, y (B, T, H D), rows may be strided, y may be x. Nothing is saved and nothing accumulated.
 // Far positions have large angles: f32 would lose 6e-5 of a turn at position 1000, so angles are counted in double, in half turns, and
 // only what is left of whole turns is given to the f32 sine. All heads of a row share one set of sines.
+// Cost: x is read and y written once, which is the floor; the powers of theta are the start of a block, shared by its rows.
 
 #include "common/prelude.cuh"
 

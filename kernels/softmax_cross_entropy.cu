@@ -1,4 +1,4 @@
-// softmax_cross_entropy.cu: cross-entropy against class labels, loss and gradient in one reading of the logits.
+// softmax_cross_entropy.cu: cross-entropy against class labels, loss and gradient in one kernel.
 //
 //     row loss = log sum_j exp(z_j) - (1 - e) z_label - e mean(z)         e: label smoothing
 //     loss     = scale * mean of the row losses over rows whose label is not `ignore` (0 where all are ignored)
@@ -7,6 +7,8 @@
 // z (N, classes) and dz of type `real`, row losses and loss in float. A label outside the classes gives a loss of NaN and a zero gradient.
 // The sum over rows is made by one block in a fixed order. loss_scale keeps f16 gradients out of the range where they become 0 (see
 // loss_scale.cu); the loss itself is not scaled.
+// Cost: logits are read and the gradient is written once, which is the floor: a row's readings after the first (largest, sum, gradient) are
+// of what its block has just read, and come from the cache.
 
 #include "common/reduce.cuh"
 #include "common/vector.cuh"

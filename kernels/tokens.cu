@@ -10,6 +10,7 @@
 // A sequence may be `real` or, in a pre-norm model's residual stream, float: an argument says which (see common/mixed.cuh).
 // Cost: each element is read and written once, which is the floor.
 
+#include "common/columns.cuh"
 #include "common/mixed.cuh"
 
 // One block a row of y; its threads share the columns.
@@ -54,34 +55,23 @@ extern "C" __global__ void insert_prompt_backward(
     }
 }
 
-// One block owns 32 columns: lanes read neighbouring columns, the warps (threadIdx.y) share the rows, and their sums meet in shared memory.
+// One block owns 32 columns (columns.cuh).
 extern "C" __global__ void insert_prompt_backward_types(
     float* __restrict__ dtypes,  // (2, C)  +=
     const void* __restrict__ dy, // (B, P + T, C)
     int dy_float, long dy_stride, int B, int P, int T, int C)
 {
-    __shared__ float part[2][kWarp][kWarp + 1]; // + 1: a column of partial sums crosses all banks
+    __shared__ float part[2 * kWarp * kWarp];
     int c = blockIdx.x * kWarp + threadIdx.x;
-    float text_sum = 0, prompt_sum = 0;
-    if (c < C)
+    float sums[2] = {}; // of text and prompt
+    for (int row = threadIdx.y; row < B * (P + T) && c < C; row += blockDim.y)
     {
-        for (int row = threadIdx.y; row < B * (P + T); row += blockDim.y)
-        {
-            float v = load_mixed(dy, row * (size_t)dy_stride + c, dy_float);
-            if (row % (P + T) < P) prompt_sum += v;
-            else text_sum += v;
-        }
+        float v = load_mixed(dy, row * (size_t)dy_stride + c, dy_float);
+        if (row % (P + T) < P) sums[1] += v;
+        else sums[0] += v;
     }
-    part[0][threadIdx.y][threadIdx.x] = text_sum;
-    part[1][threadIdx.y][threadIdx.x] = prompt_sum;
-    __syncthreads();
-
-    if (threadIdx.y == 0 && c < C)
-    {
-        for (int w = 1; w < blockDim.y; w++) text_sum += part[0][w][threadIdx.x], prompt_sum += part[1][w][threadIdx.x];
-        dtypes[c] += text_sum;
-        dtypes[C + c] += prompt_sum;
-    }
+    sum_over_warps(sums, part);
+    if (threadIdx.y == 0 && c < C) dtypes[c] += sums[0], dtypes[C + c] += sums[1];
 }
 
 // One block a row of y.

@@ -40,7 +40,7 @@ struct ScoreRule
 
     __device__ __forceinline__ bool drops() const { return dropout_state || keep_mask; }
 
-    // The dropout factor of a probability: 0 or 1 / (1 - rate).
+    // The dropout factor of a probability: 0 or 1 / (1 - rate). Kernels that hold many probabilities in registers ask for it in for_own.
     __device__ __forceinline__ float keep(int i, int j) const
     {
         size_t element = (row + i) * Tk + j;
@@ -56,6 +56,18 @@ __device__ __forceinline__ ScoreRule score_rule(
     int length = key_lengths ? key_lengths[b] : Tk;
     return {bias, key_mask ? key_mask + (size_t)b * Tk : nullptr, dropout_state, keep_mask, (size_t)h * Tq, ((size_t)b * H + h) * Tq,
             Tq, Tk, length < Tk ? length : Tk, causal, bias_wide, keep_wide, site, scale, rate};
+}
+
+// body(row, t) for the kRows rows of a warp and those of `count` columns that are a lane's, in loops that stay loops. Dropout factors go to
+// shared memory this way before they are used: the generator in place, once for every probability in registers, would be a third of a kernel.
+template <int kRows, typename Body> __device__ __forceinline__ void for_own(int count, Body body)
+{
+#pragma unroll 1
+    for (int t = threadIdx.x; t < count; t += kWarp)
+    {
+#pragma unroll 1
+        for (int row = 0; row < kRows; row++) body(row, t);
+    }
 }
 
 __device__ __forceinline__ void save_statistics(float* statistics, size_t row, float highest, float inverse)

@@ -59,8 +59,8 @@ __device__ __forceinline__ float_8 load_8(const f32* p)
     for (int half = 0; half < 2; half++)
     {
         float_4 x = load_4(p + 4 * half);
-    #pragma unroll
-    for (int i = 0; i < 4; i++) r.v[4 * half + i] = x.v[i];
+#pragma unroll
+        for (int i = 0; i < 4; i++) r.v[4 * half + i] = x.v[i];
     }
     return r;
 }

@@ -55,6 +55,22 @@ public sealed class CompileGateTests(CompiledKernels kernels) : IClassFixture<Co
             Assert.True(architecture.ResidentBlocks(e.Resources.Registers, e.Resources.SharedBytes + dynamic, threads) > 0, $"{e}");
         });
 
+    /// <summary>What kernels/matmul_mma.cu and docs/kernels.md say of the largest tile: while one block waits at its barrier, the other multiplies.</summary>
+    [Fact]
+    public void Two_blocks_of_the_largest_tile_fit_a_multiprocessor() => Assert.All(
+        kernels.Entries.Where(e => e.Variant is { File: "matmul_mma", Options: "tile_m=128 tile_n=128" }),
+        e =>
+        {
+            GpuArchitecture architecture = GpuArchitecture.All.Single(a => a.Name == e.Architecture);
+            Assert.True(architecture.ResidentBlocks(e.Resources.Registers, e.Resources.SharedBytes, 256) >= 2, $"{e}");
+        });
+
+    /// <summary>The launcher fills shared memory up to what is left beside the kernels' own.</summary>
+    [Fact]
+    public void Static_shared_memory_of_prompt_attention_is_what_its_launcher_leaves_free() => Assert.All(
+        kernels.Entries.Where(e => e.Resources.Entry is "prompt_attention_forward" or "prompt_attention_backward"),
+        e => Assert.InRange(e.Resources.SharedBytes, 1, CudaBackend.PromptFixedBytes));
+
     [Fact]
     public void The_committed_table_is_what_the_kernels_need()
     {

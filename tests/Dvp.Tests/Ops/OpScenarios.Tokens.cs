@@ -28,7 +28,7 @@ internal static partial class OpScenarios
         }
     }
 
-    private static void Embed(
+    internal static void Embed(
         OpBench b, int batch, int tokens, int channels, int vocabulary, bool positions, bool types, bool typeIds, int padding,
         bool wordsTrain = true)
     {

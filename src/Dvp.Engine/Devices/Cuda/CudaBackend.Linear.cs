@@ -52,28 +52,28 @@ public sealed partial class CudaBackend
         Workspace space = new(this, Converted.Bytes(x, _real) + plan.PartBytes(rows, outputs));
         Converted from = Convert(x, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, outputs));
-        string options = plan.Options(IsWide(y));
+        int wide = CudaShapes.IsFloat(y, _real, Operation);
         (int pre, int res) = (preActivation?.RowStride ?? 0, residual?.RowStride ?? 0);
         int vectors = InFours(y) & InFours(preActivation) & InFours(b) & InFours(residual);
         switch (plan.File)
         {
             case "matvec":
-                Kernel("matvec_forward", plan.File, _real, options).Launch(
+                Kernel("matvec_forward", plan.File, _real, plan.Options).Launch(
                     DivideUp(outputs, 4), (32, 4), 0,
                     y, preActivation, from.Data, w, b, residual, rows, outputs, inputs,
-                    y.RowStride, pre, from.Stride, w.RowStride, res, (int)activation, from.InEights & InEights(w));
+                    y.RowStride, pre, from.Stride, w.RowStride, res, (int)activation, from.InEights & InEights(w), wide);
                 return;
             case "matmul_simt":
-                Kernel("matmul_simt_forward", plan.File, _real, options).Launch(
+                Kernel("matmul_simt_forward", plan.File, _real, plan.Options).Launch(
                     Grid(plan, rows, outputs), 256, 0,
                     y, preActivation, partial, from.Data, w, b, residual, rows, outputs, inputs, plan.DepthPerSplit,
                     y.RowStride, pre, from.Stride, w.RowStride, res, (int)activation, vectors);
                 break;
             default:
-                Kernel("matmul_mma_forward", plan.File, _real, options).Launch(
+                Kernel("matmul_mma_forward", plan.File, _real, plan.Options).Launch(
                     Grid(plan, rows, outputs), MmaThreads(plan), 0,
                     y, preActivation, partial, from.Data, w, b, residual, rows, outputs, inputs, plan.DepthPerSplit,
-                    y.RowStride, pre, from.Stride, w.RowStride, res, (int)activation, from.InEights, InEights(w), vectors);
+                    y.RowStride, pre, from.Stride, w.RowStride, res, (int)activation, from.InEights, InEights(w), vectors, wide);
                 break;
         }
 
@@ -103,14 +103,14 @@ public sealed partial class CudaBackend
         int vectors = InFours(dweight);
         if (plan.File == "matmul_simt")
         {
-            Kernel("matmul_simt_backward_weight", plan.File, _real, plan.Options(wideResult: false)).Launch(
+            Kernel("matmul_simt_backward_weight", plan.File, _real, plan.Options).Launch(
                 Grid(plan, outputs, inputs), 256, 0,
                 dweight, partial, from.Data, input.Data, outputs, inputs, rows, plan.DepthPerSplit,
                 dweight.RowStride, from.Stride, input.Stride, vectors);
         }
         else
         {
-            Kernel("matmul_mma_backward_weight", plan.File, _real, plan.Options(wideResult: false)).Launch(
+            Kernel("matmul_mma_backward_weight", plan.File, _real, plan.Options).Launch(
                 Grid(plan, outputs, inputs), MmaThreads(plan), 0,
                 dweight, partial, from.Data, input.Data, outputs, inputs, rows, plan.DepthPerSplit,
                 dweight.RowStride, from.Stride, input.Stride, from.InEights, input.InEights, vectors);
@@ -132,27 +132,27 @@ public sealed partial class CudaBackend
         Workspace space = new(this, Converted.Bytes(dy, _real) + plan.PartBytes(rows, inputs));
         Converted from = Convert(dy, ref space);
         KernelArgument partial = space.Take(plan.PartBytes(rows, inputs));
-        string options = plan.Options(IsWide(dx));
+        int wide = CudaShapes.IsFloat(dx, _real, Operation);
         int res = residual?.RowStride ?? 0;
         int vectors = InFours(dx) & InFours(residual);
         switch (plan.File)
         {
             case "matvec":
-                Kernel("matvec_backward_input", plan.File, _real, options).Launch(
+                Kernel("matvec_backward_input", plan.File, _real, plan.Options).Launch(
                     DivideUp(inputs, 32), (32, 8), 0,
-                    dx, from.Data, w, residual, rows, inputs, outputs, dx.RowStride, from.Stride, w.RowStride, res);
+                    dx, from.Data, w, residual, rows, inputs, outputs, dx.RowStride, from.Stride, w.RowStride, res, wide);
                 return;
             case "matmul_simt":
-                Kernel("matmul_simt_backward_input", plan.File, _real, options).Launch(
+                Kernel("matmul_simt_backward_input", plan.File, _real, plan.Options).Launch(
                     Grid(plan, rows, inputs), 256, 0,
                     dx, partial, from.Data, w, residual, rows, inputs, outputs, plan.DepthPerSplit,
                     dx.RowStride, from.Stride, w.RowStride, res, vectors);
                 break;
             default:
-                Kernel("matmul_mma_backward_input", plan.File, _real, options).Launch(
+                Kernel("matmul_mma_backward_input", plan.File, _real, plan.Options).Launch(
                     Grid(plan, rows, inputs), MmaThreads(plan), 0,
                     dx, partial, from.Data, w, residual, rows, inputs, outputs, plan.DepthPerSplit,
-                    dx.RowStride, from.Stride, w.RowStride, res, from.InEights, InEights(w), vectors);
+                    dx.RowStride, from.Stride, w.RowStride, res, from.InEights, InEights(w), vectors, wide);
                 break;
         }
 
@@ -170,10 +170,11 @@ public sealed partial class CudaBackend
         }
 
         long groups = (long)rows * DivideUp(columns, 4);
-        Kernel("matmul_reduce", "matmul_reduce", _real, IsWide(y) ? "out=f32" : "").Launch(
+        Kernel("matmul_reduce", "matmul_reduce", _real).Launch(
             checked((int)((groups + ReduceThreads - 1) / ReduceThreads)), ReduceThreads, 0,
             y, preActivation, partial, bias, residual, rows, columns, plan.Splits,
-            y.RowStride, preActivation?.RowStride ?? 0, residual?.RowStride ?? 0, (int)activation, vectors);
+            y.RowStride, preActivation?.RowStride ?? 0, residual?.RowStride ?? 0, (int)activation, vectors,
+            CudaShapes.IsFloat(y, _real, nameof(Reduce)));
     }
 
     /// <summary>sums += column sums of x.</summary>

@@ -47,9 +47,6 @@ public sealed partial class CudaBackend
     private static bool IsMultiple(Tensor tensor, int elements) =>
         tensor.Address % (elements * tensor.Type.Size()) == 0 && (tensor.RowStride % elements == 0 || tensor.Rows <= 1);
 
-    /// <summary>Whether a result is f32 while activations are 16-bit.</summary>
-    private bool IsWide(Tensor result) => result.Type == ElementType.F32 && _real != ElementType.F32;
-
     private static void RequireSame(Tensor a, Tensor? b, ElementType type, string operation) =>
         CudaShapes.Require(b is null || (a.Rows == b.Rows && a.Columns == b.Columns && b.Type == type), operation, a, b);
 

@@ -10,8 +10,8 @@ public sealed partial class CudaBackend
     /// <summary>Threads of a block: kThreads there.</summary>
     private const int PromptThreads = 256;
 
-    /// <summary>Shared memory of its kernels that is not asked for at the launch, and of the products' partial sums.</summary>
-    private const int PromptFixedBytes = 2 << 10;
+    /// <summary>The most static shared memory of its kernels, which the launch cannot ask for as well.</summary>
+    internal const int PromptFixedBytes = 2 << 10;
 
     /// <summary>Sizes of one prompt attention and how its work is cut into blocks.</summary>
     /// <param name="Batch">B</param>
@@ -23,9 +23,9 @@ public sealed partial class CudaBackend
     /// <param name="Rows">Rows of a block: 4, 8, 12 or 16.</param>
     /// <param name="Tile">Tokens in shared memory at a time: 4, 8 or 16.</param>
     /// <param name="SplitTokens">Tokens of a block.</param>
-    /// <param name="KeepWide">1 where explicit dropout factors are f32.</param>
+    /// <param name="KeepType">Type of explicit dropout factors.</param>
     private readonly record struct PromptPlan(
-        int Batch, int Prompts, int Heads, int HeadSize, int Tokens, int Channels, int Rows, int Tile, int SplitTokens, int KeepWide)
+        int Batch, int Prompts, int Heads, int HeadSize, int Tokens, int Channels, int Rows, int Tile, int SplitTokens, ElementType KeepType)
     {
         public int AllRows => Prompts * Heads;
 
@@ -56,14 +56,14 @@ public sealed partial class CudaBackend
         KernelArgument z = p.Splits == 1 ? saved.Condensed : space.Take(partZ * sizeof(float));
 
         PromptAbsorb(saved.Absorbed, q, keyWeight, p);
-        PromptKernel("prompt_attention_forward", x).Launch(
+        PromptKernel("prompt_attention_forward").Launch(
             p.Grid, PromptThreads, p.SharedBytes,
             saved.Probabilities, z, saved.ProbabilitySum, part, saved.Absorbed, x, StreamOf(dropout), dropout?.KeepMask,
-            p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens, p.KeepWide, dropout?.Site ?? 0,
+            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Rows, p.Tile, p.SplitTokens, (int)p.KeepType, dropout?.Site ?? 0,
             p.Scale, dropout?.Rate ?? 0);
         if (p.Splits > 1)
         {
-            PromptKernel("prompt_attention_forward_join", x).Launch(
+            PromptKernel("prompt_attention_forward_join").Launch(
                 p.Batch * p.AllRows, 256, 0,
                 saved.Probabilities, saved.Condensed, saved.ProbabilitySum, part, z,
                 p.Batch, p.Prompts, p.Heads, p.Tokens, p.Channels, p.Splits);
@@ -81,9 +81,7 @@ public sealed partial class CudaBackend
         PromptPlan p = PlanPrompt(Operation, saved, dcontext, q, x, keyWeight, valueWeight, valueBias, heads, dropout);
         CudaShapes.RequireEqual(q, dq, Operation);
         CudaShapes.RequireEqual(x, dx, Operation);
-        // The kernel of dx does not see x: its variant is that of dx, which may have the type of the activations.
-        ElementType dxVariant = dx is null || dx.Type == ElementType.F32 ? x.Type : dx.Type;
-        CudaShapes.Require(dxVariant == x.Type || dxVariant == _real, Operation, x, dx);
+        CudaShapes.Require(dx is null || IsStored(dx.Type), Operation, x, dx);
         long bytes = p.Elements * sizeof(float);
         long scoreBytes = dx is null ? 0 : (long)p.Batch * p.AllRows * p.Tokens * sizeof(float);
         long partBytes = p.Splits == 1 ? 0 : p.Splits * bytes;
@@ -114,25 +112,24 @@ public sealed partial class CudaBackend
         PromptAbsorb(dz, dcontext, valueWeight, p);
         Kernel("prompt_projection_kept", "prompt_projection", _real).Launch(
             DivideUp(p.Queries * p.Heads, 8), (32, 8), 0, dkept, dcontext, Form(valueBias), p.Queries, p.Heads, p.HeadSize, dcontext.RowStride);
-        PromptKernel("prompt_attention_backward", x).Launch(
+        PromptKernel("prompt_attention_backward").Launch(
             p.Grid, PromptThreads, p.SharedBytes,
             part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dkept, x,
             StreamOf(dropout), dropout?.KeepMask,
-            p.Prompts, p.Heads, p.Tokens, p.Channels, x.RowStride, p.Rows, p.Tile, p.SplitTokens,
-            p.KeepWide, dropout?.Site ?? 0, p.Scale, dropout?.Rate ?? 0);
+            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Rows, p.Tile, p.SplitTokens,
+            (int)p.KeepType, dropout?.Site ?? 0, p.Scale, dropout?.Rate ?? 0);
         if (p.Splits > 1)
         {
-            PromptKernel("prompt_attention_backward_join", x).Launch(
+            PromptKernel("prompt_attention_backward_join").Launch(
                 checked((int)((p.Elements + 255) / 256)), 256, 0, du, part, p.Elements, p.Splits);
         }
 
         if (dx is not null)
         {
-            Kernel("prompt_attention_backward_tokens", "prompt_attention", dxVariant).Launch(
+            PromptKernel("prompt_attention_backward_tokens").Launch(
                 (DivideUp(p.Tokens, 8), p.Batch), 256, 0,
                 dx, dscores, dz, saved.Absorbed, saved.Probabilities, StreamOf(dropout), dropout?.KeepMask,
-                p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, dx.Type == ElementType.F32 ? 1 : 0,
-                CudaShapes.IsFloat(dropout?.KeepMask, dxVariant, Operation), dropout?.Site ?? 0, dropout?.Rate ?? 0);
+                p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, (int)dx.Type, (int)p.KeepType, dropout?.Site ?? 0, dropout?.Rate ?? 0);
         }
 
         if (keyWeight.Gradient is { } dkey)
@@ -146,8 +143,8 @@ public sealed partial class CudaBackend
         }
     }
 
-    /// <summary>A kernel for the type that the visual tokens have, whatever the activations are.</summary>
-    private CudaKernel PromptKernel(string entry, Tensor x) => Kernel(entry, "prompt_attention", x.Type);
+    /// <summary>One compilation for all types: what the visual tokens have, whatever the activations are, is an argument.</summary>
+    private CudaKernel PromptKernel(string entry) => Kernel(entry, "prompt_attention", ElementType.F32);
 
     private void PromptAbsorb(KernelArgument u, Tensor a, ParameterBlock weight, PromptPlan p) =>
         Kernel("prompt_projection_absorb", "prompt_projection", _real).Launch(
@@ -175,7 +172,7 @@ public sealed partial class CudaBackend
         CudaShapes.Require(key.Rows == q.Columns && key.Columns == x.Columns && key.IsContiguous, operation, key, x);
         CudaShapes.RequireEqual(key, value, operation);
         CudaShapes.Require(value.IsContiguous && valueBias.Value.Count == q.Columns, operation, value, valueBias.Value);
-        CudaShapes.Require(x.Type is ElementType.F32 or ElementType.BF16 or ElementType.F16, operation, x);
+        CudaShapes.Require(IsStored(x.Type), operation, x);
         (int batch, int prompts, int tokens, int channels) = (q.Extent(0), q.Extent(1), x.Extent(1), x.Columns);
         long rows = (long)batch * prompts * heads;
         CudaShapes.RequireFlat(saved.Absorbed, ElementType.F32, rows * channels, operation);
@@ -183,9 +180,9 @@ public sealed partial class CudaBackend
         CudaShapes.RequireFlat(saved.Probabilities, ElementType.F32, rows * tokens, operation);
         CudaShapes.RequireFlat(saved.ProbabilitySum, ElementType.F32, rows, operation);
         CheckDropout(dropout, rows * tokens, operation);
-        int keepWide = CudaShapes.IsFloat(dropout?.KeepMask, x.Type, operation);
+        ElementType keepType = dropout?.KeepMask?.Type ?? ElementType.F32;
 
-        PromptPlan plan = new(batch, prompts, heads, q.Columns / heads, tokens, channels, 0, 0, tokens, keepWide);
+        PromptPlan plan = new(batch, prompts, heads, q.Columns / heads, tokens, channels, 0, 0, tokens, keepType);
         plan = FitPrompt(plan);
         CudaShapes.Require(plan.SharedBytes <= BlockSharedBytes - PromptFixedBytes, operation, x);
         int blocks = Math.Max(1, plan.Grid.X * plan.Grid.Y);

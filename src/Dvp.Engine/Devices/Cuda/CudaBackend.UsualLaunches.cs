@@ -1,3 +1,5 @@
+using Dvp.Engine.Tensors;
+
 namespace Dvp.Engine.Devices.Cuda;
 
 // The usual launch of every kernel whose text does not tell it, for the occupancy in kernels/RESOURCES.md. A launcher chooses block and shared
@@ -62,7 +64,7 @@ public sealed partial class CudaBackend
         UsualBatch, UsualTokens, UsualTokens, UsualHeads, UsualHeads, UsualHeadSize, Causal: 0, BiasWide: 0, KeepWide: 0, Site: 0, Rate: 0);
 
     private static readonly PromptPlan s_usualPrompt = FitPrompt(new PromptPlan(
-        UsualBatch, Prompts: 1, UsualHeads, UsualHeadSize, UsualVisualTokens, UsualChannels, Rows: 0, Tile: 0, UsualVisualTokens, KeepWide: 0));
+        UsualBatch, Prompts: 1, UsualHeads, UsualHeadSize, UsualVisualTokens, UsualChannels, Rows: 0, Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
 
     private static KernelLaunchShape OfTile(AttentionTile tile) => new(Warp * tile.Warps, tile.Bytes);
 

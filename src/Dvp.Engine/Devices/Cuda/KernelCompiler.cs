@@ -42,7 +42,7 @@ internal static class KernelCompiler
         return options;
     }
 
-    /// <summary>The element types behind the type names that a variant defines: real, stream, out.</summary>
+    /// <summary>The element types behind the type names that a variant defines: real, stream, table.</summary>
     public static IReadOnlyDictionary<string, ElementType> Types(KernelVariant variant)
     {
         Dictionary<string, ElementType> types = new(StringComparer.Ordinal) { ["real"] = variant.Real };

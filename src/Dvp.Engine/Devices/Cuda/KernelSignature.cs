@@ -25,7 +25,7 @@ internal sealed partial class KernelSignature
     /// <summary>Reads every entry point of a file.</summary>
     /// <param name="file">Name of the file, without folder and extension.</param>
     /// <param name="text">Its text.</param>
-    /// <param name="types">Element types behind the names that the options define: real, stream, out.</param>
+    /// <param name="types">Element types behind the names that the options define: real, stream, table.</param>
     /// <exception cref="InvalidOperationException">A parameter has a type that no launch can give.</exception>
     public static FrozenDictionary<string, KernelSignature> Read(string file, string text, IReadOnlyDictionary<string, ElementType> types)
     {

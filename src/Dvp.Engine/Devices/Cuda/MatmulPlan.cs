@@ -37,19 +37,15 @@ internal readonly record struct MatmulPlan(string File, int TileM, int TileN, in
     /// <summary>Bytes that the second half of a split sum needs.</summary>
     public long PartBytes(int rows, int columns) => Splits > 1 ? (long)Splits * rows * columns * sizeof(float) : 0;
 
-    /// <summary>The options of the variant: its tile and, where it is not the storage type, the type of the result.</summary>
-    public string Options(bool wideResult) => (File, TileM, TileN, wideResult) switch
+    /// <summary>The options of the variant: its tile.</summary>
+    public string Options => (File, TileM, TileN) switch
     {
-        ("matvec", _, _, false) => "",
-        ("matvec", _, _, true) => "out=f32",
-        ("matmul_simt", 128, 128, false) => "tile=128",
-        ("matmul_simt", 64, 64, false) => "tile=64",
-        ("matmul_mma", 128, 128, false) => "tile_m=128 tile_n=128",
-        ("matmul_mma", 128, 128, true) => "tile_m=128 tile_n=128 out=f32",
-        ("matmul_mma", 128, 64, false) => "tile_m=128 tile_n=64",
-        ("matmul_mma", 128, 64, true) => "tile_m=128 tile_n=64 out=f32",
-        ("matmul_mma", 64, 64, false) => "tile_m=64 tile_n=64",
-        ("matmul_mma", 64, 64, true) => "tile_m=64 tile_n=64 out=f32",
+        ("matvec", _, _) => "",
+        ("matmul_simt", 128, 128) => "tile=128",
+        ("matmul_simt", 64, 64) => "tile=64",
+        ("matmul_mma", 128, 128) => "tile_m=128 tile_n=128",
+        ("matmul_mma", 128, 64) => "tile_m=128 tile_n=64",
+        ("matmul_mma", 64, 64) => "tile_m=64 tile_n=64",
         _ => throw new InvalidOperationException($"{File} has no variant for {this}."),
     };
 
