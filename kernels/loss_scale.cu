@@ -14,7 +14,7 @@
 #include "common/prelude.cuh"
 
 // One thread, after the update that used the scale.
-extern "C" __global__ void loss_scale_update(
+extern "C" __global__ void __launch_bounds__(1) loss_scale_update(
     float* __restrict__ state,      // (3) scale, good steps since it changed, steps skipped
     const float* __restrict__ norm, // (1) of the gradients
     int interval, float growth, float shrinkage, float smallest, float largest)
