@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Globalization;
 using Dvp.Cuda;
@@ -92,8 +93,7 @@ internal sealed class KernelLibrary : IDisposable
             return Get(entry, variant);
         }
 
-        RequireListed(variant);
-        missing.Add(variant);
+        missing.Add(Listed(variant));
         return CudaKernel.NotLoaded(Signature(entry, variant));
     }
 
@@ -101,7 +101,9 @@ internal sealed class KernelLibrary : IDisposable
     /// <exception cref="DvpException">One cannot be compiled or loaded.</exception>
     public void Warm(IEnumerable<KernelVariant> variants)
     {
-        KernelVariant[] missing = [.. variants.Distinct().Where(v => !_files.ContainsKey(v))];
+        // The longest texts first: a long compilation that begins last is waited for alone.
+        KernelVariant[] missing = [.. variants.Distinct().Where(v => !_files.ContainsKey(v)).Select(Listed)
+            .OrderByDescending(v => KernelSources.Text($"{v.File}.cu").Length)];
         FoundImage[] images = new FoundImage[missing.Length];
         if (missing.Length == 1)
         {
@@ -111,7 +113,8 @@ internal sealed class KernelLibrary : IDisposable
         {
             try
             {
-                Parallel.For(0, missing.Length, i => images[i] = Find(missing[i]));
+                // One at a time to whoever is free: shares cut beforehand would be as unequal as the texts.
+                Parallel.ForEach(Partitioner.Create(Enumerable.Range(0, missing.Length), EnumerablePartitionerOptions.NoBuffering), i => images[i] = Find(missing[i]));
             }
             catch (AggregateException e)
             {
@@ -139,7 +142,6 @@ internal sealed class KernelLibrary : IDisposable
 
     private FoundImage Find(KernelVariant variant)
     {
-        RequireListed(variant);
         try
         {
             return _bundle?.Find(variant, _context.Info.Major, _context.Info.Minor) is { } built ? new FoundImage(built, Origin.Bundle)
@@ -209,13 +211,9 @@ internal sealed class KernelLibrary : IDisposable
         return module;
     }
 
-    private void RequireListed(KernelVariant variant)
-    {
-        if (!_catalog.Contains(variant))
-        {
-            throw new InvalidOperationException($"The kernel catalog does not list {KernelCompiler.FileName(variant)}.");
-        }
-    }
+    private KernelVariant Listed(KernelVariant variant) => _catalog.Contains(variant)
+        ? variant
+        : throw new InvalidOperationException($"The kernel catalog does not list {KernelCompiler.FileName(variant)}.");
 
     private KernelSignature Signature(string entry, KernelVariant variant)
     {
