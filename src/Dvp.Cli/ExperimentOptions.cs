@@ -75,6 +75,7 @@ internal sealed class RecipeOptions
 {
     private readonly Option<string> _preset;
     private readonly Option<int> _seed;
+    private readonly Option<bool> _recompute;
     private readonly Option<int?>? _steps;
     private readonly Option<int?>? _batch;
     private readonly Option<double?>? _rate;
@@ -95,6 +96,10 @@ internal sealed class RecipeOptions
     {
         _preset = command.With(CommonOptions.OneOf("--preset", "Recipe:", "sample", [.. Preset.Names]));
         _seed = command.With(CommonOptions.Integer("--seed", "Seed of initial values, order and dropout.", 0, int.MaxValue, 1));
+        _recompute = command.With(CommonOptions.Switch(
+            "--recompute-layers",
+            "Keeps only the result of every layer and computes the layer again in the backward pass: less memory, more time, the same bits. "
+                + "Default: off."));
         if (searches)
         {
             _strategy = command.With(CommonOptions.OneOf(
@@ -128,6 +133,11 @@ internal sealed class RecipeOptions
     public Preset Recipe(ParseResult parse)
     {
         Preset preset = Preset.Of(parse.GetValue(_preset)!).WithSeed((ulong)parse.GetValue(_seed));
+        if (parse.GetValue(_recompute))
+        {
+            preset = preset.WithRecomputedLayers();
+        }
+
         if (_searchSteps is not null && parse.GetValue(_searchSteps) is { } searchSteps)
         {
             preset = preset with { Search = preset.Search with { Steps = searchSteps } };

@@ -17,6 +17,7 @@ internal static class TrainCommand
             "dvp train --layer 2",
             "dvp train --layer-from runs/search --steps 900 --rate 5e-4 --run runs/longer",
             "dvp train --layer 2 --prompt none --run runs/text-only",
+            "dvp train --layer 2 --batch 64 --recompute-layers",
             "dvp train --layer 2 --run runs/train --resume");
         ExperimentOptions experiment = new(command);
         RecipeOptions recipe = new(command, trains: true, searches: false);

@@ -14,7 +14,7 @@ namespace Dvp.Engine.Autograd;
 /// <para>An operator's backward part is recorded when <see cref="Backward"/> walks the tape in reverse: by then it is known which gradients are
 /// needed and which contribution to a gradient comes first (written) or later (added).</para>
 /// </remarks>
-public sealed class Graph
+public sealed partial class Graph
 {
     private readonly List<Action> _forward = [];
     private readonly List<Action> _backward = [];
@@ -22,6 +22,7 @@ public sealed class Graph
     private readonly HashSet<ParameterBlock> _trained = [];
     private readonly Arena _arena;
     private readonly Arena[]? _layerArenas;
+    private readonly LayerMemory? _recompute;
     private readonly Arena _constants;
     private Arena _current;
     private int _dropoutSites;
@@ -34,9 +35,13 @@ public sealed class Graph
     /// <param name="layerArenas">Two arenas for activations that live no longer than two layers; inference only.</param>
     /// <param name="constants">Memory of <see cref="Integers"/>, which no recording resets; by default the arena, for a graph that has it alone.</param>
     /// <param name="lossScale">(1) the device's factor on the gradient of the loss (see <see cref="Optim.LossScaler"/>); null for 1.</param>
+    /// <param name="recompute">
+    /// Memory of one layer: of the others the results alone are kept, and the backward pass computes them again; training only. Null keeps
+    /// everything.
+    /// </param>
     public Graph(
         Backend backend, Arena arena, bool training, Tensor? dropoutState = null, Arena[]? layerArenas = null, Arena? constants = null,
-        Tensor? lossScale = null)
+        Tensor? lossScale = null, LayerMemory? recompute = null)
     {
         LossScale = lossScale;
         Backend = backend;
@@ -46,6 +51,7 @@ public sealed class Graph
         _current = arena;
         _constants = constants ?? arena;
         _layerArenas = training ? null : layerArenas;
+        _recompute = training ? recompute : null;
         _arena.Reset();
     }
 
@@ -94,22 +100,6 @@ public sealed class Graph
     /// <summary>A tensor from elsewhere whose gradient is wanted, for tests and for models that continue another's result.</summary>
     public Variable Leaf(Tensor value) => new(value, needsGradient: Training);
 
-    /// <summary>
-    /// In inference, lets the activations from here on live only until the second next call: a layer reads its predecessor's result and nothing older.
-    /// In training everything is kept for the backward pass and this does nothing.
-    /// </summary>
-    public void BeginLayer(int layer)
-    {
-        if (_layerArenas is not null)
-        {
-            _current = _layerArenas[layer % 2];
-            _current.Reset();
-        }
-    }
-
-    /// <summary>Ends the short lives of <see cref="BeginLayer"/>: results from here on live as long as the graph.</summary>
-    public void EndLayers() => _current = _arena;
-
     /// <summary>Runs the forward pass.</summary>
     public void RunForward()
     {
@@ -137,15 +127,7 @@ public sealed class Graph
             throw new InvalidOperationException("A backward pass is recorded once, in a graph made for training.");
         }
 
-        for (int i = _tape.Count - 1; i >= 0; i--)
-        {
-            (Variable result, Action emit) = _tape[i];
-            if (result.Slot is { } slot)
-            {
-                emit();
-                slot.Readers--;
-            }
-        }
+        Emit(_tape);
     }
 
     internal Tensor Allocate(ElementType type, params ReadOnlySpan<int> shape) => _current.Allocate(type, shape);
@@ -168,6 +150,7 @@ public sealed class Graph
     {
         if (result.NeedsGradient)
         {
+            result.GradientHome = _gradientHome;
             _tape.Add((result, emit));
         }
     }
@@ -248,7 +231,7 @@ public sealed class Graph
             }
             else
             {
-                Tensor sum = _arena.Allocate(Backend.StreamType, x.Value.Shape);
+                Tensor sum = Allocate(Backend.StreamType, x.Value.Shape);
                 record(sum, false);
                 AddTo(stream, sum);
                 PassGradient(narrow, sum);
@@ -256,19 +239,18 @@ public sealed class Graph
         }
         else if (x.Slot is null && residual!.Slot is null)
         {
-            (Tensor both, _) = GradientOf(x);
+            (Variable owner, Variable guest) = Outlives(residual, x) ? (residual, x) : (x, residual);
+            (Tensor both, _) = GradientOf(owner);
             record(both, false);
-            x.Slot!.Readers = 2;
-            residual.Slot = x.Slot;
+            owner.Slot!.Readers = 2;
+            guest.Slot = owner.Slot;
         }
         else
         {
             (Variable fresh, Variable other) = x.Slot is null ? (x, residual!) : (residual!, x);
             if (fresh.Slot is not null)
             {
-                fresh = new Variable(fresh.Value, needsGradient: true);
-                other = x;
-                (Tensor scratch, _) = GradientOf(fresh);
+                Tensor scratch = Allocate(GradientType(x), x.Value.Shape);
                 record(scratch, false);
                 AddTo(x, scratch);
                 AddTo(residual!, scratch);
@@ -291,7 +273,19 @@ public sealed class Graph
     /// <summary>Gradients are of the activation type, those of the residual stream of its own.</summary>
     private ElementType GradientType(Variable x) => x.Value.Type == Backend.StreamType ? Backend.StreamType : Backend.ActivationType;
 
-    private GradientSlot NewSlot(Variable x) => new(_arena.Allocate(GradientType(x), x.Value.Shape));
+    /// <summary>Records the backward parts of a tape, last operator first.</summary>
+    private static void Emit(List<(Variable Result, Action Emit)> tape)
+    {
+        for (int i = tape.Count - 1; i >= 0; i--)
+        {
+            (Variable result, Action emit) = tape[i];
+            if (result.Slot is { } slot)
+            {
+                emit();
+                slot.Readers--;
+            }
+        }
+    }
 
     private void AddTo(Variable x, Tensor contribution)
     {

@@ -95,8 +95,8 @@ public static partial class Ops
         Variable y = new(x.Value.Reshape(shape), x.NeedsGradient);
         graph.OnBackward(y, () =>
         {
-            // The same memory under another shape, unless a term of a sum still reads it.
-            if (x.Slot is null && y.Slot!.Readers == 1 && y.Gradient!.IsContiguous)
+            // The same memory under another shape, unless a term of a sum still reads it or it does not last.
+            if (x.Slot is null && y.Slot!.Readers == 1 && y.Gradient!.IsContiguous && !Graph.Outlives(x, y))
             {
                 Graph.SetGradient(x, y.Gradient.Reshape(x.Value.Shape));
                 return;

@@ -21,6 +21,9 @@ public sealed class Variable
     public Tensor? Gradient => Slot?.Tensor;
 
     internal GradientSlot? Slot { get; set; }
+
+    /// <summary>Where the gradient is kept: the memory of a layer that is computed again, or null for the graph's arena.</summary>
+    internal Arena? GradientHome { get; set; }
 }
 
 /// <summary>Memory of a gradient. A sum hands the same gradient to both of its terms, so a slot may serve two variables until one adds to it.</summary>

@@ -63,8 +63,8 @@ public sealed class ClipVisionModel
         states?.Add("hidden_states.0", h);
         for (int i = 0; i < _blocks.Length; i++)
         {
-            graph.BeginLayer(i);
-            h = _blocks[i].Forward(graph, h);
+            (Block block, Variable below) = (_blocks[i], h);
+            h = graph.Layer(i, () => block.Forward(graph, below));
             states?.Add($"hidden_states.{i + 1}", h);
         }
 

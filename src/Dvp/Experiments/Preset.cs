@@ -91,4 +91,8 @@ public sealed record Preset
 
     /// <summary>The same recipe with another seed.</summary>
     public Preset WithSeed(ulong seed) => this with { Search = Search with { Seed = seed }, Train = Train with { Seed = seed } };
+
+    /// <summary>The same recipe in less memory and more time (<see cref="TrainerSettings.RecomputeLayers"/>).</summary>
+    public Preset WithRecomputedLayers() =>
+        this with { Search = Search with { RecomputeLayers = true }, Train = Train with { RecomputeLayers = true } };
 }

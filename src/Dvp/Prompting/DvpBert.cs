@@ -94,8 +94,7 @@ public sealed class DvpBert : DvpLanguageModel
         Variable output;
         if (states is null)
         {
-            graph.BeginLayer(last);
-            output = _bert.Layers[last].ForwardOneToken(graph, h, mask, _adapters?[last], read);
+            output = graph.Layer(last, () => _bert.Layers[last].ForwardOneToken(graph, h, mask, _adapters?[last], read));
         }
         else
         {
@@ -111,9 +110,6 @@ public sealed class DvpBert : DvpLanguageModel
         return new DvpOutputs(logits, attention);
     }
 
-    private Variable Layer(Graph graph, Variable h, Tensor mask, int layer)
-    {
-        graph.BeginLayer(layer);
-        return _bert.Layers[layer].Forward(graph, h, mask, _adapters?[layer]);
-    }
+    private Variable Layer(Graph graph, Variable h, Tensor mask, int layer) =>
+        graph.Layer(layer, () => _bert.Layers[layer].Forward(graph, h, mask, _adapters?[layer]));
 }

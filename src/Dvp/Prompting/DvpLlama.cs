@@ -99,8 +99,8 @@ public sealed class DvpLlama : DvpLanguageModel
         Variable output;
         if (states is null)
         {
-            graph.BeginLayer(last);
-            output = _llama.Finish(graph, _llama.Layers[last].ForwardOneRow(graph, h, mask, positions, _adapters?[last], read));
+            output = _llama.Finish(
+                graph, graph.Layer(last, () => _llama.Layers[last].ForwardOneRow(graph, h, mask, positions, _adapters?[last], read)));
         }
         else
         {
@@ -120,9 +120,6 @@ public sealed class DvpLlama : DvpLanguageModel
     private static Variable Row(Graph graph, Variable h, Tensor rows) =>
         graph.Gather(graph.Reshape(h, h.Value.Rows, h.Value.Columns), graph.Constant(rows));
 
-    private Variable Layer(Graph graph, Variable h, Tensor mask, Rotation positions, int layer)
-    {
-        graph.BeginLayer(layer);
-        return _llama.Layers[layer].Forward(graph, h, mask, positions, _adapters?[layer]);
-    }
+    private Variable Layer(Graph graph, Variable h, Tensor mask, Rotation positions, int layer) =>
+        graph.Layer(layer, () => _llama.Layers[layer].Forward(graph, h, mask, positions, _adapters?[layer]));
 }

@@ -69,8 +69,7 @@ public sealed class DvpT5 : DvpLanguageModel
         states?.Add("encoder_hidden_states.0", h);
         for (int i = 0; i < _t5.Encoder.Count; i++)
         {
-            graph.BeginLayer(i);
-            h = _t5.Encoder[i].Forward(graph, h, inputs.TextMask, BiasOf(bias, i), _encoderAdapters?[i]);
+            h = EncoderLayer(graph, h, inputs.TextMask, bias, i);
             states?.Add($"encoder_hidden_states.{i + 1}", h);
         }
 
@@ -124,9 +123,8 @@ public sealed class DvpT5 : DvpLanguageModel
         Variable output;
         if (states is null)
         {
-            graph.BeginLayer(last);
-            output = _t5.FinishDecoder(
-                graph, _t5.Decoder[last].ForwardLast(graph, h, encoder, mask, BiasOf(bias, last), _decoderAdapters?[last]));
+            output = _t5.FinishDecoder(graph, graph.Layer(
+                last, () => _t5.Decoder[last].ForwardLast(graph, h, encoder, mask, BiasOf(bias, last), _decoderAdapters?[last])));
         }
         else
         {
@@ -147,9 +145,10 @@ public sealed class DvpT5 : DvpLanguageModel
     /// <summary>Layer 0's relative positions serve every layer; the published code added them in layer 0 alone.</summary>
     private Variable? BiasOf(Variable bias, int layer) => layer == 0 || Config.PositionBias == T5PositionBias.Shared ? bias : null;
 
-    private Variable Layer(Graph graph, Variable h, Variable encoder, Tensor mask, Variable bias, int layer)
-    {
-        graph.BeginLayer(layer);
-        return _t5.Decoder[layer].Forward(graph, h, encoder, mask, BiasOf(bias, layer), causal: false, _decoderAdapters?[layer]);
-    }
+    private Variable EncoderLayer(Graph graph, Variable h, Tensor mask, Variable bias, int layer) =>
+        graph.Layer(layer, () => _t5.Encoder[layer].Forward(graph, h, mask, BiasOf(bias, layer), _encoderAdapters?[layer]));
+
+    private Variable Layer(Graph graph, Variable h, Variable encoder, Tensor mask, Variable bias, int layer) => graph.Layer(
+        layer,
+        () => _t5.Decoder[layer].Forward(graph, h, encoder, mask, BiasOf(bias, layer), causal: false, _decoderAdapters?[layer]));
 }

@@ -18,6 +18,7 @@ public sealed class StepGraphs : IDisposable
     private readonly Arena _inferenceArena;
     private readonly Arena _prefixArena;
     private readonly Arena[] _layerArenas;
+    private readonly LayerMemory? _recompute;
     private readonly Arena _state;
     private readonly Tensor? _lossScale;
     private readonly Dictionary<(StepShape Shape, int Layer, bool Dropout, float Scale), TrainingStep> _training = [];
@@ -30,7 +31,9 @@ public sealed class StepGraphs : IDisposable
     /// <param name="backend">The device.</param>
     /// <param name="visualTokens">N</param>
     /// <param name="lossScale">(1) factor on the gradients of training steps, not on their loss; null for 1</param>
-    public StepGraphs(DvpLanguageModel model, Backend backend, int visualTokens, Tensor? lossScale = null)
+    /// <param name="recomputeLayers">Whether training keeps of every layer the result alone and computes the layer again in the backward pass.</param>
+    public StepGraphs(
+        DvpLanguageModel model, Backend backend, int visualTokens, Tensor? lossScale = null, bool recomputeLayers = false)
     {
         _lossScale = lossScale;
         _model = model;
@@ -42,6 +45,7 @@ public sealed class StepGraphs : IDisposable
         _inferenceArena = new Arena(backend, 4L << 20);
         _prefixArena = new Arena(backend, 4L << 20);
         _layerArenas = [new Arena(backend, 4L << 20), new Arena(backend, 4L << 20)];
+        _recompute = recomputeLayers ? new LayerMemory(backend) : null;
         _state = new Arena(backend, 4096);
         DropoutState = _state.Allocate(ElementType.I32, 4);
     }
@@ -53,8 +57,11 @@ public sealed class StepGraphs : IDisposable
     public Tensor DropoutState { get; }
 
     /// <summary>Bytes of activations and gradients.</summary>
-    public long ActivationBytes =>
-        _trainingArena.CapacityBytes + _inferenceArena.CapacityBytes + _prefixArena.CapacityBytes + _layerArenas.Sum(a => a.CapacityBytes);
+    public long ActivationBytes => TrainingBytes
+        + _inferenceArena.CapacityBytes + _prefixArena.CapacityBytes + _layerArenas.Sum(a => a.CapacityBytes);
+
+    /// <summary>Those of training steps.</summary>
+    public long TrainingBytes => _trainingArena.CapacityBytes + (_recompute?.CapacityBytes ?? 0);
 
     /// <summary>Tokens that a prompt puts before the text's mask.</summary>
     public int PromptTokens => _model.MaskedPromptTokens(_visualTokens);
@@ -69,7 +76,8 @@ public sealed class StepGraphs : IDisposable
         if (!_training.TryGetValue((shape, layer, dropout, scale), out TrainingStep? step))
         {
             Graph graph = new(
-                Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state, lossScale: _lossScale);
+                Backend, _trainingArena, training: true, dropout ? DropoutState : null, constants: _state, lossScale: _lossScale,
+                recompute: _recompute);
             StepInputs inputs = Inputs(graph, shape, targets: true);
             DvpOutputs outputs = Forward(graph, inputs, layer);
             Tensor loss = _model.Loss(graph, outputs.Logits, graph.Constant(inputs.Targets!), scale);
@@ -145,6 +153,8 @@ public sealed class StepGraphs : IDisposable
         {
             arena.Dispose();
         }
+
+        _recompute?.Dispose();
     }
 
     /// <summary>Text below K once for each different text, the rest once for each example; a model without a prompt computes texts alone.</summary>

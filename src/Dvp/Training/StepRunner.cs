@@ -54,7 +54,7 @@ public sealed class StepRunner : IDisposable
         }
 
         _begin = backend.Record(Begin);
-        Graphs = new StepGraphs(model, backend, set.Features.Tokens, _scaler?.Scale);
+        Graphs = new StepGraphs(model, backend, set.Features.Tokens, _scaler?.Scale, settings.RecomputeLayers);
         Optimizer = new AdamWOptimizer(parameters, settings.AdamW with { MaxNorm = settings.MaxNorm }, name =>
         {
             ParameterGroup group = groups.Of(name, parameters[name].Value.Shape.Length);

@@ -42,6 +42,12 @@ public sealed record TrainerSettings
     /// <summary>The scale of the loss on a device whose activations are f16; no other has one. Null trains f16 without.</summary>
     public LossScaleSettings? LossScale { get; init; } = new();
 
+    /// <summary>
+    /// Whether of every layer the result alone is kept, and the layer is computed again in the backward pass: less memory, more time, the
+    /// same bits.
+    /// </summary>
+    public bool RecomputeLayers { get; init; }
+
     /// <summary>Optimiser arithmetic.</summary>
     public AdamWSettings AdamW { get; init; } = new();
 
@@ -68,7 +74,7 @@ public sealed record TrainerSettings
 
     /// <summary>
     /// A text that is the same exactly for settings that compute the same: a checkpoint is resumed only under equal ones. How often
-    /// checkpoints are written is left out, and so is the loss scale, which only f16 has.
+    /// checkpoints are written and whether layers are computed again is left out, and so is the loss scale, which only f16 has.
     /// </summary>
     public string Identity() => string.Create(
         CultureInfo.InvariantCulture,
