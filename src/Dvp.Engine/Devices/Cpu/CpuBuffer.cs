@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cpu;
@@ -6,11 +5,10 @@ namespace Dvp.Engine.Devices.Cpu;
 /// <summary>Host memory that plays the part of device memory: aligned to cache lines, zeroed, outside the managed heap.</summary>
 internal sealed unsafe class CpuBuffer : DeviceBuffer
 {
-    private const nuint Alignment = 64;
     private readonly DeviceCounters _counters;
 
     internal CpuBuffer(long bytes, DeviceCounters counters)
-        : base(Reserve(bytes), bytes)
+        : base((nint)HostMemory.Allocate(bytes), bytes)
     {
         _counters = counters;
         counters.Allocated(bytes);
@@ -32,18 +30,9 @@ internal sealed unsafe class CpuBuffer : DeviceBuffer
         }
     }
 
-    private static nint Reserve(long bytes)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        nuint size = (nuint)Math.Max(bytes, 1);
-        void* memory = NativeMemory.AlignedAlloc(size, Alignment);
-        NativeMemory.Clear(memory, size);
-        return (nint)memory;
-    }
-
     private void Free()
     {
-        NativeMemory.AlignedFree((void*)Address);
+        HostMemory.Free((void*)Address, Bytes);
         Address = 0;
     }
 }

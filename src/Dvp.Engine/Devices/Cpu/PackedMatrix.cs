@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using Dvp.Engine.Tensors;
 
@@ -21,8 +20,6 @@ internal enum PackedUse
 /// <remarks>Storage in bf16 or f16 halves the memory traffic of frozen weights; sums are in f32 all the same.</remarks>
 internal sealed unsafe class PackedMatrix : IDisposable
 {
-    private const nuint Alignment = 64;
-
     /// <summary>Reserves the memory; <see cref="Pack"/> fills it.</summary>
     /// <param name="use">Which product.</param>
     /// <param name="outputs">Rows of W.</param>
@@ -47,8 +44,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
         PanelWidth = Kind.PanelWidth();
         Panels = (Columns + PanelWidth - 1) / PanelWidth;
         Bytes = (long)Panels * PanelBytes;
-        Data = (byte*)NativeMemory.AlignedAlloc((nuint)Bytes, Alignment);
-        NativeMemory.Clear(Data, (nuint)Bytes);
+        Data = (byte*)HostMemory.Allocate(Bytes);
     }
 
     /// <summary>Frees the memory of a matrix that nobody disposed.</summary>
@@ -132,7 +128,7 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
     private void Free()
     {
-        NativeMemory.AlignedFree(Data);
+        HostMemory.Free(Data, Bytes);
         Data = null;
     }
 }
