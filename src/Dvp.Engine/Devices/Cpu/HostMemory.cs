@@ -31,7 +31,7 @@ internal static unsafe class HostMemory
 
     /// <summary>Allocates a block.</summary>
     /// <param name="bytes">Size, 0 or more.</param>
-    /// <exception cref="OutOfMemoryException">The system has no more.</exception>
+    /// <exception cref="InsufficientMemoryException">The system has no more.</exception>
     public static void* Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
@@ -44,7 +44,7 @@ internal static unsafe class HostMemory
         }
 
         void* mapping = s_map(null, (nuint)bytes, ReadWrite, PrivateAnonymous, -1, 0);
-        return mapping != (void*)-1 ? mapping : throw new OutOfMemoryException($"The system has no {bytes} bytes of memory.");
+        return mapping != (void*)-1 ? mapping : throw new InsufficientMemoryException($"The system has no {bytes} bytes of memory.");
     }
 
     /// <summary>Frees a block of <see cref="Allocate"/>; null is passed over.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Tensors;
 using Xunit;
