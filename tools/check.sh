@@ -37,6 +37,11 @@ tests/Dvp.Tests/bin/Release/net10.0/Dvp.Tests --progress off --filter-class \
 if [ "${1:-}" != "--no-test" ]; then
     step "native file"
     tools/publish.sh
+    if command -v objdump >/dev/null && [ "$(uname -m)" = x86_64 ]; then
+        tools/tile-loops.sh
+    else
+        echo "No objdump, or another processor: the tiles' loops are not looked at."
+    fi
     step tests
     .ci/run
 fi

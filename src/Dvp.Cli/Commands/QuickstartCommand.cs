@@ -99,6 +99,21 @@ internal static class QuickstartCommand
         WorkReport.Write(json, "accuracy", result.Accuracy);
         WorkReport.Write(json, "accuracy_text_only", result.AccuracyTextOnly);
         WorkReport.Write(json, "accuracy_majority", result.AccuracyMajority);
+        if (result.Details.Search is { Exhaustive.Count: > 0 } search)
+        {
+            json.WriteStartArray("layers");
+            foreach (LayerResult layer in search.Exhaustive)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("layer", layer.Layer);
+                WorkReport.Write(json, "accuracy", layer.Accuracy);
+                json.WriteNumber("best_share", Math.Round(layer.LeadShare, 4));
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        }
+
         WorkReport.Write(json, result.Details.Phases, result.Details.Memory);
         json.WriteNumber("peak_memory_bytes", result.PeakMemoryBytes);
         json.WriteString("preset", result.Details.Preset);

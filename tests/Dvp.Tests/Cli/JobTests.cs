@@ -47,6 +47,27 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
     }
 
     [Fact]
+    public void Exhaustive_gives_every_layer_an_interval_in_JSON_and_report()
+    {
+        ToolRun run = Tool.Run(
+        [
+            .. tiny.Arguments("quickstart", "exhaustive"), "--features", Path.Combine(tiny.Run, "features"), "--steps", "1", "--batch", "4",
+            "--search-steps", "1", "--evaluate-every", "0", "--exhaustive", "--json",
+        ]);
+        Assert.True(run.Code == 0, run.Error);
+        JsonElement[] layers = [.. run.Json.GetProperty("layers").EnumerateArray()];
+        Assert.Equal([0, 1, 2, 3, 4, 5], layers.Select(l => l.GetProperty("layer").GetInt32()));
+        Assert.All(layers, l =>
+        {
+            double[] interval = [.. l.GetProperty("accuracy_interval").EnumerateArray().Select(v => v.GetDouble())];
+            Assert.InRange(l.GetProperty("accuracy").GetDouble(), interval[0], interval[1]);
+            Assert.InRange(l.GetProperty("best_share").GetDouble(), 0, 1);
+        });
+        Assert.InRange(layers.Sum(l => l.GetProperty("best_share").GetDouble()), 0.99, 6.01);
+        Assert.Contains("Every layer trained and measured", File.ReadAllText(run.Json.GetProperty("report").GetString()!));
+    }
+
+    [Fact]
     public void Other_settings_do_not_resume_a_run()
     {
         string[] arguments = [.. tiny.Arguments(
