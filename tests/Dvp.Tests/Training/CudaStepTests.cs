@@ -64,6 +64,7 @@ public sealed class CudaStepTests : IDisposable
     [InlineData(ElementType.F32, "permute")]
     [InlineData(ElementType.BF16, "late,permute")]
     [InlineData(ElementType.F16, "permute")]
+    [InlineData(ElementType.F16, "check")]
     public void The_same_seed_gives_the_same_bits(ElementType type, string mode)
     {
         byte[] Train(string device)
