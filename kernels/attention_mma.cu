@@ -67,6 +67,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
     int b = blockIdx.x / H, h = blockIdx.x % H, g = h / (H / G);
     int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, block_first = blockIdx.y * kQueries;
     ScoreRule rule = score_rule(bias, key_mask, key_lengths, dropout, keep_mask, b, h, H, Tq, Tk, causal, bias_wide, keep_wide, site, scale, rate);
+    bool drops = rule.drops();
     const real* first_key = k + (size_t)b * Tk * k_stride + g * D;
     const real* first_value = v + (size_t)b * Tk * v_stride + g * D;
     auto fetch = [&](int t0)
@@ -142,10 +143,13 @@ extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
 #pragma unroll
                 for (int e = 2 * r; e < 2 * r + 2; e++)
                 {
-                    float p = blind ? 0 : expf(s[n][e] - top);
-                    added += p;
-                    int j = t0 + n * 8 + lane % 4 * 2 + e % 2;
-                    s[n][e] = rule.drops() && i < Tq && j < Tk ? p * rule.keep(i, j) : p;
+                    s[n][e] = blind ? 0 : expf(s[n][e] - top);
+                    added += s[n][e];
+                }
+                if (drops && i < Tq)
+                {
+                    Floats<2> factors = rule.keep_2(i, t0 + n * 8 + lane % 4 * 2);
+                    s[n][2 * r] *= factors.at[0], s[n][2 * r + 1] *= factors.at[1];
                 }
             }
             added += __shfl_xor_sync(0xffffffffu, added, 1);

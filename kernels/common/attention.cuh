@@ -47,6 +47,31 @@ struct ScoreRule
         if (keep_mask) return load_mixed(keep_mask, element, keep_wide);
         return dropout_state ? keep_factor(dropout_state, site, element, rate) : 1.0f;
     }
+
+    // Those of keys j and j + 1 at once, of the keys that exist. Mostly both numbers are of one draw: the loop runs once, and stands there once.
+    __device__ __forceinline__ Floats<2> keep_2(int i, int j) const
+    {
+        size_t element = (row + i) * Tk + j;
+        Floats<2> factors = {{1, 1}};
+        if (keep_mask)
+        {
+            if (j < Tk) factors.at[0] = load_mixed(keep_mask, element, keep_wide);
+            if (j + 1 < Tk) factors.at[1] = load_mixed(keep_mask, element + 1, keep_wide);
+            return factors;
+        }
+#pragma unroll 1
+        for (size_t block = element >> 2; block <= (element + 1) >> 2; block++)
+        {
+            Floats<4> drawn = keep_factors(dropout_state, site, block, rate);
+#pragma unroll
+            for (int k = 0; k < 4; k++)
+            {
+                if (block * 4 + k == element) factors.at[0] = drawn.at[k];
+                if (block * 4 + k == element + 1) factors.at[1] = drawn.at[k];
+            }
+        }
+        return factors;
+    }
 };
 
 __device__ __forceinline__ ScoreRule score_rule(
