@@ -1,6 +1,6 @@
 // prompt_attention.cu: cross-attention of P queries over N visual tokens that never makes keys and values: with one query a head, the
 // query goes through the key projection (u, prompt_projection.cu) and the sum of tokens through the value projection, so all that is
-// left is one pass over the features. A row is one head of one query, R = P H rows a sequence, row p H + h.
+// left is one pass over the features. A row is one head of one query, P H rows a sequence, row p H + h.
 //
 //     s_rn = scale u_r . x_n      p_r = softmax_n(s_r)      z_r = sum_n f_rn p_rn x_n      sum_r = sum_n f_rn p_rn
 //
@@ -14,14 +14,21 @@
 // Saved: u, z (B, P, H, V), p (B, H, P, N), sum (B, P, H). x is read once by a block that holds all rows of a sequence
 // (16 at most; more rows are more blocks, which read the same tokens from the second-level cache). Few sequences: the tokens are split
 // over blocks, each with a running maximum of its own, and a second kernel joins the parts in their order.
-// Cost for B sequences: B N V elements of traffic, 4 B R N V FLOPs.
+//
+// -D tile_rows: 4, 8, 12 or 16, the least that holds P H or, where that is more than 16, an equal share.
+// Cost for B sequences: B N V elements of traffic, 4 B P H N V FLOPs.
 
 #include "common/philox.cuh"
 #include "common/reduce.cuh"
 #include "common/typed.cuh"
 #include "common/vector.cuh"
 
-constexpr int kRows = 16;    // rows of a block, at most
+#ifndef tile_rows
+#define tile_rows 12
+#endif
+
+constexpr int R = tile_rows; // rows of a block, P H or a share of it, rounded up to a multiple of four: their sums live in registers
+constexpr int kRows = 16;    // the most that there may be
 constexpr int kTokens = 16;  // tokens of a tile, at most
 constexpr int kEach = 4;     // tokens of a warp, channels of a thread
 constexpr int kThreads = 256, kWarps = kThreads / kWarp;
@@ -32,7 +39,6 @@ struct alignas(16) Four
 };
 
 // Products of every row with every token of a tile. A warp takes four tokens and a share of the channels; products[share][token][row].
-template <int R>
 __device__ __forceinline__ void row_products(float* products, const float* rows, const float* tokens, int V, int tile)
 {
     int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -60,22 +66,13 @@ __device__ __forceinline__ void row_products(float* products, const float* rows,
     }
 }
 
-// body(rows) with the rows of a block as a constant: the sums of all rows live in registers. R is one of these, as the launcher has it.
-template <typename Body> __device__ __forceinline__ void for_rows(int R, Body body)
-{
-    if (R == 4) body(Width<4>());
-    else if (R == 8) body(Width<8>());
-    else if (R == 12) body(Width<12>());
-    else body(Width<16>());
-}
-
 // What all threads of a block know about its place: a sequence, some of its rows, some of its tokens.
 struct Part
 {
     int b, row0, rows, token0, tokens; // rows: those that exist, at most R
 };
 
-__device__ __forceinline__ Part part_of(int R, int all, int N, int split_tokens)
+__device__ __forceinline__ Part part_of(int all, int N, int split_tokens)
 {
     int row0 = blockIdx.x * R, token0 = blockIdx.z * split_tokens;
     return {(int)blockIdx.y, row0, all - row0 < R ? all - row0 : R, token0, N - token0 < split_tokens ? N - token0 : split_tokens};
@@ -97,13 +94,12 @@ __device__ __forceinline__ void stage_tokens(float* to, const void* x, int x_typ
     });
 }
 
-__device__ __forceinline__ void stage_rows(float* to, const float* from, int V, int rows, int R)
+__device__ __forceinline__ void stage_rows(float* to, const float* from, int V, int rows)
 {
     for (int e = threadIdx.x; e < R * V; e += kThreads) to[e] = e < rows * V ? from[e] : 0; // neighbours in memory: one run
 }
 
 // sums[r][k] += sum over the tile's tokens of weights[token][r] x[token][channel], k-th channel of the thread.
-template <int R>
 __device__ __forceinline__ void add_tokens(float (&sums)[R][kEach], const Four* weights, const float* tokens, int channel0, int V, int count)
 {
     for (int t = 0; t < count; t++)
@@ -129,23 +125,30 @@ __device__ __forceinline__ void add_tokens(float (&sums)[R][kEach], const Four* 
     }
 }
 
-template <int R>
-__device__ __forceinline__ void forward_rows(
-    Four* weights, float (*state)[kRows], float* p, float* z, float* sum, float* parts, const float* u, const void* x,
-    const int* dropout, const void* keep_mask,
+// Grid (groups of rows, B, splits). Shared memory, in floats: (R + tile) V + 8 / (tile / 4) * tile * 16.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
+    float* p,                           // (B, H, P, N) probabilities; scores where the tokens are split
+    float* __restrict__ z,              // (B, P H, V); (splits, B, P H, V) not yet normalised where the tokens are split
+    float* __restrict__ sum,            // (B, P H)
+    float* __restrict__ parts,          // (splits, B, P H, 3) maximum, sum, sum of what is kept; null without splits
+    const float* __restrict__ u,        // (B, P H, V)
+    const void* __restrict__ x,         // (B, N, V) of x_type
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
     int P, int H, int N, int V, int x_type, int x_stride, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
-    float *highest = state[0], *total = state[1], *kept = state[2], *shrink = state[3]; // of every row
+    __shared__ Four weights[kTokens * kRows / 4];
+    __shared__ float highest[kRows], total[kRows], kept[kRows], shrink[kRows];
     float* rows = (float*)shared;         // (R, V)
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
     int all = P * H, shares = kWarps / (tile / kEach);
-    Part part = part_of(R, all, N, split_tokens);
+    Part part = part_of(all, N, split_tokens);
     size_t first_row = (size_t)part.b * all + part.row0;
     bool whole = gridDim.z == 1;
     float* to = z + (whole ? first_row : (size_t)blockIdx.z * gridDim.y * all + first_row) * V;
-    stage_rows(rows, u + first_row * V, V, part.rows, R);
+    stage_rows(rows, u + first_row * V, V, part.rows);
 
     // More channels than the threads hold sums for: the pass is repeated for the next ones.
     for (int channel0 = 0; channel0 < V; channel0 += kEach * kThreads)
@@ -157,7 +160,7 @@ __device__ __forceinline__ void forward_rows(
             int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
             stage_tokens(tokens, x, x_type, x_stride, (size_t)part.b * N + part.token0 + t0, V, count, tile);
             __syncthreads();
-            row_products<R>(products, rows, tokens, V, tile);
+            row_products(products, rows, tokens, V, tile);
             __syncthreads();
 
             // Half a warp a row, lanes are tokens.
@@ -201,7 +204,7 @@ __device__ __forceinline__ void forward_rows(
 #pragma unroll
                 for (int k = 0; k < kEach; k++) sums[row][k] *= factor;
             }
-            add_tokens<R>(sums, weights, tokens, channel0, V, count);
+            add_tokens(sums, weights, tokens, channel0, V, count);
             __syncthreads();
         }
 #pragma unroll
@@ -236,28 +239,6 @@ __device__ __forceinline__ void forward_rows(
     }
 }
 
-// Grid (groups of rows, B, splits). Shared memory, in floats: (R + tile) V + 8 / (tile / 4) * tile * 16, R = rows rounded up to 4.
-extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
-    float* p,                           // (B, H, P, N) probabilities; scores where the tokens are split
-    float* __restrict__ z,              // (B, P H, V); (splits, B, P H, V) not yet normalised where the tokens are split
-    float* __restrict__ sum,            // (B, P H)
-    float* __restrict__ parts,          // (splits, B, P H, 3) maximum, sum, sum of what is kept; null without splits
-    const float* __restrict__ u,        // (B, P H, V)
-    const void* __restrict__ x,         // (B, N, V) of x_type
-    const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
-    int P, int H, int N, int V, int x_type, int x_stride, int R, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
-{
-    __shared__ Four weights[kTokens * kRows / 4]; // here, so that the kernel has one of each and not one for every number of rows
-    __shared__ float state[4][kRows];
-    for_rows(R, [&](auto rows)
-    {
-        forward_rows<decltype(rows)::value>(
-            weights, state, p, z, sum, parts, u, x, dropout, keep_mask,
-            P, H, N, V, x_type, x_stride, tile, split_tokens, keep_type, site, scale, rate);
-    });
-}
-
 // Joins the splits of a row: the common maximum, the sum under it, then p, z and the sum of what is kept. One block a row.
 extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_join(
     float* __restrict__ p,              // (B, H, P, N) scores in, probabilities out
@@ -288,23 +269,31 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_
     if (threadIdx.x == 0) sum[row] = kept / total;
 }
 
-template <int R>
-__device__ __forceinline__ void backward_rows(
-    Four* weights, float (*state)[kRows], float* du, float* dscores, const float* dz, const float* z, const float* p, const float* sum,
-    const float* dkept,
-    const void* x, const int* dropout, const void* keep_mask,
+// Grid and shared memory as forward.
+extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward(
+    float* __restrict__ du,             // (splits, B, P H, V)
+    float* __restrict__ dscores,        // (B, H, P, N) or null
+    const float* __restrict__ dz,       // (B, P H, V)
+    const float* __restrict__ z,        // (B, P H, V)
+    const float* __restrict__ p,        // (B, H, P, N)
+    const float* __restrict__ sum,      // (B, P H)
+    const float* __restrict__ dkept,    // (B, P H) b_V,h . dcontext_r, the gradient of sum
+    const void* __restrict__ x,         // (B, N, V) of x_type
+    const int* __restrict__ dropout,    // (4) state of the stream or null
+    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
     int P, int H, int N, int V, int x_type, int x_stride, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
 {
     extern __shared__ Four shared[];
-    float *dsum = state[0], *delta = state[1]; // of every row
+    __shared__ Four weights[kTokens * kRows / 4];
+    __shared__ float dsum[kRows], delta[kRows];
     float* rows = (float*)shared;         // (R, V) dz
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
     int all = P * H, shares = kWarps / (tile / kEach), lane = threadIdx.x % kWarp;
-    Part part = part_of(R, all, N, split_tokens);
+    Part part = part_of(all, N, split_tokens);
     size_t first_row = (size_t)part.b * all + part.row0;
     float* to = du + ((size_t)blockIdx.z * gridDim.y * all + first_row) * V;
-    stage_rows(rows, dz + first_row * V, V, part.rows, R);
+    stage_rows(rows, dz + first_row * V, V, part.rows);
     __syncthreads();
 
     for (int r = threadIdx.x / kWarp; r < part.rows; r += kWarps)
@@ -324,7 +313,7 @@ __device__ __forceinline__ void backward_rows(
             int count = part.tokens - t0 < tile ? part.tokens - t0 : tile;
             stage_tokens(tokens, x, x_type, x_stride, (size_t)part.b * N + part.token0 + t0, V, count, tile);
             __syncthreads();
-            row_products<R>(products, rows, tokens, V, tile);
+            row_products(products, rows, tokens, V, tile);
             __syncthreads();
 
             int t = threadIdx.x % kTokens, r = threadIdx.x / kTokens;
@@ -341,7 +330,7 @@ __device__ __forceinline__ void backward_rows(
             }
             if (t < tile) ((float*)weights)[t * kRows + r] = ds;
             __syncthreads();
-            add_tokens<R>(sums, weights, tokens, channel0, V, count);
+            add_tokens(sums, weights, tokens, channel0, V, count);
             __syncthreads();
         }
 #pragma unroll
@@ -356,30 +345,6 @@ __device__ __forceinline__ void backward_rows(
             }
         }
     }
-}
-
-// Grid and shared memory as forward.
-extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward(
-    float* __restrict__ du,             // (splits, B, P H, V)
-    float* __restrict__ dscores,        // (B, H, P, N) or null
-    const float* __restrict__ dz,       // (B, P H, V)
-    const float* __restrict__ z,        // (B, P H, V)
-    const float* __restrict__ p,        // (B, H, P, N)
-    const float* __restrict__ sum,      // (B, P H)
-    const float* __restrict__ dkept,    // (B, P H) b_V,h . dcontext_r, the gradient of sum
-    const void* __restrict__ x,         // (B, N, V) of x_type
-    const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
-    int P, int H, int N, int V, int x_type, int x_stride, int R, int tile, int split_tokens, int keep_type, int site, float scale, float rate)
-{
-    __shared__ Four weights[kTokens * kRows / 4];
-    __shared__ float state[2][kRows];
-    for_rows(R, [&](auto rows)
-    {
-        backward_rows<decltype(rows)::value>(
-            weights, state, du, dscores, dz, z, p, sum, dkept, x, dropout, keep_mask,
-            P, H, N, V, x_type, x_stride, tile, split_tokens, keep_type, site, scale, rate);
-    });
 }
 
 // du = sum of the splits in their order.

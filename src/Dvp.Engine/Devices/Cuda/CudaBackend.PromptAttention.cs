@@ -39,6 +39,16 @@ public sealed partial class CudaBackend
         /// <summary>Elements of u, z and their gradients.</summary>
         public long Elements => (long)Batch * AllRows * Channels;
 
+        /// <summary>The variant of the kernels.</summary>
+        public string Options => Rows switch
+        {
+            4 => "tile_rows=4",
+            8 => "tile_rows=8",
+            12 => "tile_rows=12",
+            16 => "tile_rows=16",
+            _ => throw new InvalidOperationException($"prompt_attention.cu has no variant for {Rows} rows."),
+        };
+
         public int SharedBytes => sizeof(float) * (((Rows + Tile) * Channels) + (8 / (Tile / 4) * Tile * PromptRows));
 
         public float Scale => 1 / MathF.Sqrt(HeadSize);
@@ -56,14 +66,14 @@ public sealed partial class CudaBackend
         KernelArgument z = p.Splits == 1 ? saved.Condensed : space.Take(partZ * sizeof(float));
 
         PromptAbsorb(saved.Absorbed, q, keyWeight, p);
-        PromptKernel("prompt_attention_forward").Launch(
+        PromptKernel("prompt_attention_forward", p).Launch(
             p.Grid, PromptThreads, p.SharedBytes,
             saved.Probabilities, z, saved.ProbabilitySum, part, saved.Absorbed, x, StreamOf(dropout), dropout?.KeepMask,
-            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Rows, p.Tile, p.SplitTokens, (int)p.KeepType, dropout?.Site ?? 0,
+            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Tile, p.SplitTokens, (int)p.KeepType, dropout?.Site ?? 0,
             p.Scale, dropout?.Rate ?? 0);
         if (p.Splits > 1)
         {
-            PromptKernel("prompt_attention_forward_join").Launch(
+            PromptKernel("prompt_attention_forward_join", p).Launch(
                 p.Batch * p.AllRows, 256, 0,
                 saved.Probabilities, saved.Condensed, saved.ProbabilitySum, part, z,
                 p.Batch, p.Prompts, p.Heads, p.Tokens, p.Channels, p.Splits);
@@ -112,21 +122,21 @@ public sealed partial class CudaBackend
         PromptAbsorb(dz, dcontext, valueWeight, p);
         Kernel("prompt_projection_kept", "prompt_projection", _real).Launch(
             DivideUp(p.Queries * p.Heads, 8), (32, 8), 0, dkept, dcontext, Form(valueBias), p.Queries, p.Heads, p.HeadSize, dcontext.RowStride);
-        PromptKernel("prompt_attention_backward").Launch(
+        PromptKernel("prompt_attention_backward", p).Launch(
             p.Grid, PromptThreads, p.SharedBytes,
             part, dscores, dz, saved.Condensed, saved.Probabilities, saved.ProbabilitySum, dkept, x,
             StreamOf(dropout), dropout?.KeepMask,
-            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Rows, p.Tile, p.SplitTokens,
+            p.Prompts, p.Heads, p.Tokens, p.Channels, (int)x.Type, x.RowStride, p.Tile, p.SplitTokens,
             (int)p.KeepType, dropout?.Site ?? 0, p.Scale, dropout?.Rate ?? 0);
         if (p.Splits > 1)
         {
-            PromptKernel("prompt_attention_backward_join").Launch(
+            PromptKernel("prompt_attention_backward_join", p).Launch(
                 checked((int)((p.Elements + 255) / 256)), 256, 0, du, part, p.Elements, p.Splits);
         }
 
         if (dx is not null)
         {
-            PromptKernel("prompt_attention_backward_tokens").Launch(
+            PromptKernel("prompt_attention_backward_tokens", p).Launch(
                 (DivideUp(p.Tokens, 8), p.Batch), 256, 0,
                 dx, dscores, dz, saved.Absorbed, saved.Probabilities, StreamOf(dropout), dropout?.KeepMask,
                 p.Prompts, p.Heads, p.Tokens, p.Channels, dx.RowStride, (int)dx.Type, (int)p.KeepType, dropout?.Site ?? 0, dropout?.Rate ?? 0);
@@ -143,8 +153,8 @@ public sealed partial class CudaBackend
         }
     }
 
-    /// <summary>One compilation for all types: what the visual tokens have, whatever the activations are, is an argument.</summary>
-    private CudaKernel PromptKernel(string entry) => Kernel(entry, "prompt_attention", ElementType.F32);
+    /// <summary>The kernel for so many rows of a block. The type of the visual tokens is an argument: one compilation serves all.</summary>
+    private CudaKernel PromptKernel(string entry, PromptPlan plan) => Kernel(entry, "prompt_attention", ElementType.F32, plan.Options);
 
     private void PromptAbsorb(KernelArgument u, Tensor a, ParameterBlock weight, PromptPlan p) =>
         Kernel("prompt_projection_absorb", "prompt_projection", _real).Launch(

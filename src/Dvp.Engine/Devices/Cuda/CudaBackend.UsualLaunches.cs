@@ -56,15 +56,27 @@ public sealed partial class CudaBackend
         "attention_forward_tiled" => OfTile(AttentionTile.Forward(HeadSizeOf(variant))),
         "attention_backward_tiled_queries" => OfTile(AttentionTile.BackwardQueries(HeadSizeOf(variant))),
         "attention_backward_tiled_keys" => OfTile(AttentionTile.BackwardKeys(HeadSizeOf(variant))),
-        "prompt_attention_forward" or "prompt_attention_backward" => new(PromptThreads, s_usualPrompt.SharedBytes),
+        "prompt_attention_forward" or "prompt_attention_backward" => new(PromptThreads, UsualPrompt(variant).SharedBytes),
         _ => null,
     };
 
     private static readonly AttentionSizes s_usualAttention = new(
         UsualBatch, UsualTokens, UsualTokens, UsualHeads, UsualHeads, UsualHeadSize, Causal: 0, BiasWide: 0, KeepWide: 0, Site: 0, Rate: 0);
 
-    private static readonly PromptPlan s_usualPrompt = FitPrompt(new PromptPlan(
-        UsualBatch, Prompts: 1, UsualHeads, UsualHeadSize, UsualVisualTokens, UsualChannels, Rows: 0, Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
+    /// <summary>One prompt token of a model with as many heads as a block of the variant has rows; DVP-BERT-base has 12.</summary>
+    private static PromptPlan UsualPrompt(KernelVariant variant)
+    {
+        int heads = variant.Options switch
+        {
+            "tile_rows=4" => 4,
+            "tile_rows=8" => 8,
+            "tile_rows=12" => UsualHeads,
+            "tile_rows=16" => 16,
+            _ => throw new ArgumentException($"{variant} names no number of rows.", nameof(variant)),
+        };
+        return FitPrompt(new PromptPlan(
+            UsualBatch, Prompts: 1, heads, UsualHeadSize, UsualVisualTokens, UsualChannels, Rows: 0, Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
+    }
 
     private static KernelLaunchShape OfTile(AttentionTile tile) => new(Warp * tile.Warps, tile.Bytes);
 

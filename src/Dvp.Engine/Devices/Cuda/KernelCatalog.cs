@@ -49,7 +49,7 @@ internal static class KernelCatalog
         ("matmul_simt", s_single, ["tile=128", "tile=64"]),
         ("matvec", s_reals, [""]),
         ("patch_embedding", s_reals, [""]),
-        ("prompt_attention", s_single, [""]),
+        ("prompt_attention", s_single, ["tile_rows=4", "tile_rows=8", "tile_rows=12", "tile_rows=16"]),
         ("prompt_projection", s_reals, [""]),
         ("relative_bias", s_reals, [""]),
         ("rmsnorm", s_reals, [""]),
