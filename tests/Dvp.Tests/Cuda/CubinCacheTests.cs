@@ -1,5 +1,6 @@
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
+using Dvp.Tests.Training;
 using Xunit;
 
 namespace Dvp.Tests.Cuda;
@@ -140,6 +141,42 @@ public sealed class CubinCacheTests : IDisposable
         });
         Assert.Empty(_notes);
         Assert.Single(Directory.GetFiles(_folder));
+    }
+
+    [Fact]
+    public void Processes_that_fill_read_and_empty_one_folder_at_once_do_not_disturb_each_other()
+    {
+        ChildProcess[] processes = [.. Enumerable.Range(0, 4).Select(_ => new ChildProcess("cubin-cache", _folder))];
+        string[] results = [.. processes.Select(p => p.Finish())];
+        Assert.All(results, r => Assert.Contains("done without a note", r, StringComparison.Ordinal));
+        Array.ForEach(processes, p => p.Dispose());
+        Assert.Empty(Directory.GetFiles(_folder, "*.tmp"));
+        Assert.InRange(Directory.GetFiles(_folder).Sum(f => new FileInfo(f).Length), 1, 4 * 30_000);
+    }
+
+    /// <summary>The part that runs in several processes: more entries than the folder may hold, so that each process takes away what others read.</summary>
+    internal static void FillReadAndEmpty(string folder)
+    {
+        List<string> notes = [];
+        CubinCache cache = new(folder, 30_000, notes.Add);
+        Random random = new(Environment.ProcessId);
+        int found = 0;
+        for (int i = 0; i < 400; i++)
+        {
+            int which = random.Next(6);
+            KernelVariant variant = s_variant with { Options = $"head_size={which}" };
+            if (random.Next(2) == 0)
+            {
+                cache.Store(variant, Image(variant, Code(which, 8_000 + which)));
+            }
+            else if (cache.Find(variant, "sm_80", Compiler) is { } image)
+            {
+                found++;
+                Assert.Equal(Code(which, 8_000 + which), image.Code);
+            }
+        }
+
+        Console.WriteLine(notes.Count == 0 ? $"done without a note, found {found}" : string.Join('\n', notes));
     }
 
     [Fact]

@@ -34,3 +34,7 @@ public sealed class CudaF32ContractTests() : DeviceContractTests(new CudaUnderTe
 /// <summary>The CUDA device's side of the contract, in bf16.</summary>
 [Requires(Capability.CudaDevice)]
 public sealed class CudaBF16ContractTests() : DeviceContractTests(new CudaUnderTest(ElementType.BF16));
+
+/// <summary>The CUDA device's side of the contract, in f16.</summary>
+[Requires(Capability.CudaDevice)]
+public sealed class CudaF16ContractTests() : DeviceContractTests(new CudaUnderTest(ElementType.F16));

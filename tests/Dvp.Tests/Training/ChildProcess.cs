@@ -51,6 +51,7 @@ internal sealed class ChildProcess : IDisposable
         ["train-f16"] = ResumeTests.TrainInF16ToTheEnd,
         ["search"] = ResumeTests.SearchToTheEnd,
         ["allocations"] = AllocationTests.Measure,
+        ["cubin-cache"] = Cuda.CubinCacheTests.FillReadAndEmpty,
         ["cuda-failures"] = CudaFailureTests.FailAndGoOn,
         ["command"] = CommandProcess.RunPart,
     };
