@@ -16,6 +16,7 @@
 #include "device_memory.h"
 #include "host_memory.h"
 #include "launch.h"
+#include "limits.h"
 #include "mode.h"
 #include "shadow.h"
 #include "team.h"
@@ -36,7 +37,8 @@ uint32_t s_block_first = 1;
 bool s_block_has_atomic = false;
 std::vector<std::pair<uint32_t, uint32_t>> s_blocks; // first segment of each block of the launch, and the segment of its last atomic operation
 const Launch* s_launch = nullptr;
-const unsigned char* s_dynamic = nullptr;
+uint64_t s_dynamic_first = 0;
+size_t s_dynamic_bytes = 0;
 
 // The shadows of shared memory: dynamic, and the static storage of the module that runs.
 std::unique_ptr<ShadowPages> s_dynamic_shadow, s_static_shadow;
@@ -90,12 +92,12 @@ void note_read(Cell& cell, uint32_t me)
     cell.reader = same_thread || (same_warp && later) ? me : same_warp ? me | kManyInWarp : me | kMany;
 }
 
-// Judges one page's part of an access.
+// Judges the part of an access that lies in one line of 64 bytes.
 void judge(ShadowPage& page, size_t offset, uint64_t address, size_t bytes, Access access, bool shared, const void* site)
 {
-    if (!page.allocated.all(offset, bytes)) fail_outside(address, bytes, access, site);
-    if (access != Access::Write && !page.written.all(offset, bytes)) fail_unwritten(address, bytes, site);
-    if (access != Access::Read) page.written.set(offset, bytes, true);
+    if (!page.allocated.all_in_line(offset, bytes)) fail_outside(address, bytes, access, site);
+    if (access != Access::Write && !page.written.all_in_line(offset, bytes)) fail_unwritten(address, bytes, site);
+    if (access != Access::Read) page.written.set_in_line(offset, bytes);
     if (!shared)
     {
         if (access != Access::Write) page.bytes_read[offset / 64] += static_cast<uint32_t>(bytes), counters().bytes_read += bytes;
@@ -138,6 +140,21 @@ void judge(ShadowPages& pages, uint64_t address, size_t bytes, Access access, bo
     }
 }
 
+// Dynamic shared memory ends at the same place in every launch.
+void prepare_dynamic(uint64_t first, size_t bytes)
+{
+    if (s_dynamic_shadow == nullptr)
+    {
+        // A page more, so that what runs over is known to be shared memory.
+        uint64_t end = first + (bytes + 127) / 128 * 128;
+        s_dynamic_shadow = std::make_unique<ShadowPages>(end - Limits::kDynamicRoom, Limits::kDynamicRoom + 4096);
+    }
+    if (bytes == s_dynamic_bytes) return;
+    s_dynamic_shadow->set_allocated(s_dynamic_first, s_dynamic_bytes, false);
+    s_dynamic_first = first, s_dynamic_bytes = bytes;
+    s_dynamic_shadow->set_allocated(first, bytes, true);
+}
+
 // The static shared memory of a module, with the gaps around it.
 void prepare_static(const Module& module)
 {
@@ -160,10 +177,7 @@ void Checker::begin_launch(const Launch& launch, const unsigned char* dynamic_sh
     s_launch_first = s_segment + 1;
     s_blocks.clear();
     prepare_static(*launch.module);
-    s_dynamic = dynamic_shared;
-    // One line more, so that what runs over is known to be shared memory.
-    s_dynamic_shadow = std::make_unique<ShadowPages>(reinterpret_cast<uint64_t>(dynamic_shared), launch.shared_bytes + 4096);
-    if (launch.shared_bytes != 0) s_dynamic_shadow->set_allocated(reinterpret_cast<uint64_t>(dynamic_shared), launch.shared_bytes, true);
+    prepare_dynamic(reinterpret_cast<uint64_t>(dynamic_shared), launch.shared_bytes);
 }
 
 void Checker::begin_block()
@@ -172,7 +186,7 @@ void Checker::begin_block()
     s_block_first = ++s_segment;
     s_block_has_atomic = false;
     s_blocks.emplace_back(s_block_first, 0);
-    if (s_launch->shared_bytes != 0) s_dynamic_shadow->set_written(reinterpret_cast<uint64_t>(s_dynamic), s_launch->shared_bytes, false);
+    s_dynamic_shadow->set_written(s_dynamic_first, s_dynamic_bytes, false);
     for (const Symbol& symbol : s_launch->module->shared)
         s_static_shadow->set_written(s_launch->module->base + symbol.address, symbol.bytes, false);
 }

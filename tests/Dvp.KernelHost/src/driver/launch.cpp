@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 #include <cstdio>
-#include <random>
 #include <stdexcept>
 #include <sys/mman.h>
 
@@ -15,6 +14,7 @@
 #include "limits.h"
 #include "machine_faults.h"
 #include "mode.h"
+#include "random_order.h"
 #include "team.h"
 
 namespace host
@@ -28,7 +28,7 @@ unsigned char* dynamic_shared()
 {
     static unsigned char* memory = []
     {
-        constexpr size_t bytes = 256 << 10, page = 4096;
+        constexpr size_t bytes = Limits::kDynamicRoom, page = 4096;
         void* p = mmap(nullptr, bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED || mprotect(static_cast<char*>(p) + page, bytes, PROT_READ | PROT_WRITE) != 0)
             throw std::runtime_error("kernel host: no memory for shared memory");
@@ -40,8 +40,7 @@ unsigned char* dynamic_shared()
 // The end of dynamic shared memory lies at the end of the mapping as far as its alignment to 128 bytes lets it: what runs over soon faults.
 unsigned char* place_shared(unsigned bytes)
 {
-    constexpr size_t room = 256 << 10;
-    return dynamic_shared() + (room - (bytes + 127) / 128 * 128);
+    return dynamic_shared() + (Limits::kDynamicRoom - (bytes + 127) / 128 * 128);
 }
 
 int print(const char* format, __builtin_va_list arguments)
@@ -65,11 +64,11 @@ const kernel_host::Runtime kRuntime = {
 };
 
 // The order of blocks: as numbered, or shuffled in the mode permute.
-std::vector<unsigned> order_of(unsigned blocks, std::mt19937_64& random)
+std::vector<unsigned> order_of(unsigned blocks, RandomOrder& random)
 {
     std::vector<unsigned> order(blocks);
     for (unsigned i = 0; i < blocks; i++) order[i] = i;
-    if (mode().permute) std::shuffle(order.begin(), order.end(), random);
+    if (mode().permute) random.shuffle(order);
     return order;
 }
 
@@ -114,7 +113,7 @@ CUresult run_launch(const Launch& launch)
         values += (launch.arguments[i].size() + 15) / 16 * 16;
     }
 
-    std::mt19937_64 random(mode().seed * 0x9e3779b97f4a7c15ull + ++s_launches);
+    RandomOrder random(mode().seed * 0x9e3779b97f4a7c15ull + ++s_launches);
     kernel_host::Block& block = team.block();
     block = {{}, launch.block, launch.grid, place_shared(launch.shared_bytes), launch.shared_bytes};
     Checker::begin_launch(launch, block.dynamic_shared);
@@ -124,7 +123,7 @@ CUresult run_launch(const Launch& launch)
         block.index = {number % launch.grid.x, number / launch.grid.x % launch.grid.y, number / (launch.grid.x * launch.grid.y)};
         poison(*launch.module, block);
         Checker::begin_block();
-        if (!team.run(*launch.function, pointers, random()))
+        if (!team.run(*launch.function, pointers, random.next()))
         {
             last_report() = team.failure() + " in " + team.where();
             log_line("kernel host: " + last_report());

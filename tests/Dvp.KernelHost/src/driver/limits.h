@@ -15,6 +15,7 @@ struct Limits
     unsigned shared_per_multiprocessor, shared_opt_in;
     static constexpr unsigned kThreadsPerBlock = 1024, kShared = 48 << 10, kReservedShared = 1 << 10, kRegisters = 65536, kRegistersPerThread = 40;
     static constexpr size_t kMemory = size_t(16) << 30;
+    static constexpr size_t kDynamicRoom = 256 << 10; // more shared memory than any device gives a block
 };
 
 // A100, RTX 4090, H100, B200 and RTX 5090 by compute capability.

@@ -25,7 +25,7 @@ void Shadow::allocated(uint64_t address, size_t bytes)
 
 void Shadow::released(uint64_t address, size_t bytes)
 {
-    if (mode().check) device().set_allocated(address, bytes, false);
+    if (mode().check) device().forget(address, bytes);
 }
 
 void Shadow::written(uint64_t address, size_t bytes)

@@ -38,7 +38,13 @@ bool Bits::all(size_t first, size_t count) const
     return each_word(first, count, [&](size_t word, uint64_t mask) { return (_words[word] & mask) == mask; });
 }
 
-Cell* ShadowPage::cells(size_t offset, size_t bytes, size_t& count)
+bool Bits::none() const
+{
+    for (uint64_t word : _words) if (word != 0) return false;
+    return true;
+}
+
+void ShadowPage::refine(size_t offset, size_t bytes)
 {
     if (_cells == nullptr) _cells.reset(new Cell[Bits::kBytes >> _shift]());
     while (((offset | bytes) & ((size_t(1) << _shift) - 1)) != 0)
@@ -49,8 +55,6 @@ Cell* ShadowPage::cells(size_t offset, size_t bytes, size_t& count)
         _cells = std::move(finer);
         _shift--;
     }
-    count = bytes >> _shift;
-    return _cells.get() + (offset >> _shift);
 }
 
 ShadowPages::ShadowPages(uint64_t base, size_t bytes)
@@ -75,6 +79,17 @@ ShadowPage& ShadowPages::page(uint64_t address)
 void ShadowPages::set_allocated(uint64_t address, size_t bytes, bool value)
 {
     each(address, bytes, [value](ShadowPage& page, size_t offset, size_t count) { page.allocated.set(offset, count, value); });
+}
+
+void ShadowPages::forget(uint64_t address, size_t bytes)
+{
+    set_allocated(address, bytes, false);
+    for (size_t i = (address - _base) / Bits::kBytes; i * Bits::kBytes < address - _base + bytes; i++)
+    {
+        if (_pages[i] == nullptr || !_pages[i]->allocated.none()) continue;
+        delete _pages[i];
+        _pages[i] = nullptr;
+    }
 }
 
 void ShadowPages::set_written(uint64_t address, size_t bytes, bool value)

@@ -15,9 +15,15 @@ public:
     static constexpr size_t kBytes = 4096;
     void set(size_t first, size_t count, bool value);
     bool all(size_t first, size_t count) const;
-    void clear() { set(0, kBytes, false); }
+
+    bool none() const;
+
+    // The same for a range within one line of 64 bytes.
+    void set_in_line(size_t first, size_t count) { _words[first / 64] |= mask(first, count); }
+    bool all_in_line(size_t first, size_t count) const { return (~_words[first / 64] & mask(first, count)) == 0; }
 
 private:
+    static uint64_t mask(size_t first, size_t count) { return (count == 64 ? ~uint64_t(0) : (uint64_t(1) << count) - 1) << first % 64; }
     uint64_t _words[kBytes / 64] = {};
 };
 
@@ -34,9 +40,15 @@ struct ShadowPage
     uint32_t bytes_read[64] = {}, bytes_written[64] = {}; // per line of 64 bytes, by kernels
 
     // The cells are of 4 bytes until a smaller access comes.
-    Cell* cells(size_t offset, size_t bytes, size_t& count);
+    Cell* cells(size_t offset, size_t bytes, size_t& count)
+    {
+        if (_cells == nullptr || ((offset | bytes) & ((size_t(1) << _shift) - 1)) != 0) refine(offset, bytes);
+        count = bytes >> _shift;
+        return _cells.get() + (offset >> _shift);
+    }
 
 private:
+    void refine(size_t offset, size_t bytes);
     std::unique_ptr<Cell[]> _cells;
     unsigned _shift = 2;
 };
@@ -57,6 +69,8 @@ public:
     uint64_t base() const { return _base; }
 
     void set_allocated(uint64_t address, size_t bytes, bool value);
+    // What is known of a range goes, and its pages with it where nothing else is allocated in them.
+    void forget(uint64_t address, size_t bytes);
     void set_written(uint64_t address, size_t bytes, bool value);
     bool is_written(uint64_t address, size_t bytes) const;
     bool is_allocated(uint64_t address, size_t bytes) const;

@@ -26,7 +26,8 @@ using kernel_host::Vote;
 
 constexpr unsigned kThreads = Limits::kThreadsPerBlock;
 constexpr size_t kPage = 4096;
-constexpr size_t kStack = 64 << 10, kStackStep = kStack + kPage; // a page without access lies below each stack
+constexpr size_t kLine = 64;
+constexpr size_t kStack = (64 << 10) + kPage, kStackStep = kStack + kPage; // a page without access lies below each stack
 constexpr size_t kFiberBytes = (kThreads * sizeof(Fiber) + kPage - 1) / kPage * kPage;
 constexpr size_t kParameterBytes = 8 * kPage;
 constexpr size_t kRingBytes = kThreads * AsyncCopies::kCapacity * sizeof(AsyncCopy);
@@ -36,10 +37,13 @@ constexpr size_t kTotal = kStacksAt + kThreads * kStackStep;
 std::string triple(const uint3& v) { return "(" + std::to_string(v.x) + "," + std::to_string(v.y) + "," + std::to_string(v.z) + ")"; }
 }
 
-Team& Team::one()
+Team* Team::s_one = nullptr;
+
+// Lives as long as the process: a module may still be running when static objects go.
+Team& Team::make()
 {
-    static Team* team = new Team; // lives as long as the process: a module may still be running when static objects go
-    return *team;
+    s_one = new Team;
+    return *s_one;
 }
 
 Team::Team()
@@ -65,6 +69,18 @@ void Team::guard(unsigned stacks)
     for (; _guarded < stacks; _guarded++) mprotect(_memory + kStacksAt + _guarded * kStackStep, kPage, PROT_NONE);
 }
 
+// A thread gets its stack when it first runs and gives it back when it leaves: threads that wait for nobody share one, which stays in the cache.
+// Stacks begin at different lines of their first page, since all those at the same line would compete for the same few places in the cache.
+void Team::take_stack(Fiber& fiber)
+{
+    if (_free_stacks.empty()) _free_stacks.push_back(_stacks++);
+    fiber.stack = _free_stacks.back();
+    _free_stacks.pop_back();
+    guard(_stacks);
+    size_t colour = fiber.stack * 5 % (kPage / kLine) * kLine;
+    fiber.stack_pointer = new_fiber(_memory + kStacksAt + fiber.stack * kStackStep + kPage, kStack - colour, &Team::fiber_main);
+}
+
 void Team::release_guards()
 {
     if (_guarded != 0) mprotect(_memory + kStacksAt, kTotal - kStacksAt, PROT_READ | PROT_WRITE); // one mapping again
@@ -75,9 +91,10 @@ void Team::start()
 {
     const kernel_host::Block& block = Team::block();
     _count = block.threads.x * block.threads.y * block.threads.z;
-    guard(_count);
     _live = _count, _at_barrier = 0, _barriers = 0;
     _failed = false;
+    _stacks = 0;
+    _free_stacks.clear();
     for (unsigned i = 0; i < _count; i++)
     {
         Fiber& fiber = _fibers[i];
@@ -86,7 +103,7 @@ void Team::start()
         fiber.thread.lane = i % kWarpSize;
         fiber.thread.async_copies.first = fiber.thread.async_copies.count = fiber.thread.async_copies.open_group = 0;
         fiber.status = Status::Ready;
-        fiber.stack_pointer = new_fiber(_memory + kStacksAt + i * kStackStep + kPage, kStack, &Team::fiber_main);
+        fiber.stack_pointer = nullptr;
     }
     for (unsigned w = 0; w * kWarpSize < _count; w++)
     {
@@ -108,10 +125,11 @@ bool Team::run(const Function& function, void* const* arguments, unsigned long l
 {
     _function = &function;
     _arguments = arguments;
-    function.module->table->state->block = &block();
+    _state = function.module->table->state;
+    _state->block = &block();
     start();
     _current = nullptr;
-    if (mode().permute) _random.seed(order_seed);
+    _random = RandomOrder(order_seed);
     while (_live != 0 && !_failed)
     {
         if (mode().permute ? pass_permuted() : pass_in_order()) continue;
@@ -147,7 +165,7 @@ bool Team::pass_permuted()
 {
     _order.clear();
     for (unsigned i = 0; i < _count; i++) if (_fibers[i].status == Status::Ready) _order.push_back(i);
-    std::shuffle(_order.begin(), _order.end(), _random);
+    _random.shuffle(_order);
     for (unsigned i : _order)
     {
         resume(_fibers[i]);
@@ -158,8 +176,9 @@ bool Team::pass_permuted()
 
 void Team::resume(Fiber& fiber)
 {
+    if (fiber.stack_pointer == nullptr) take_stack(fiber);
     _current = &fiber;
-    _function->module->table->state->thread = &fiber.thread;
+    _state->thread = &fiber.thread;
     host_switch(&_scheduler, fiber.stack_pointer);
 }
 
@@ -181,6 +200,7 @@ void Team::leave()
     {
         if (!complete(warp, warp.meetings[i])) i++;
     }
+    _free_stacks.push_back(fiber.stack); // nobody else takes it before the switch
     host_switch(&fiber.stack_pointer, _scheduler);
     __builtin_unreachable();
 }

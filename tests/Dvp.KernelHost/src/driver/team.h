@@ -2,12 +2,12 @@
 
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
 
 #include "kernel_host/abi.h"
 #include "module.h"
+#include "random_order.h"
 
 namespace host
 {
@@ -16,7 +16,8 @@ enum class Status : unsigned char { Ready, AtBarrier, InWarp, Left };
 struct Fiber
 {
     kernel_host::Thread thread;
-    void* stack_pointer;
+    void* stack_pointer; // null before the thread has run
+    unsigned stack;      // number of its stack
     Status status;
     int vote;          // given at a barrier, and its answer
     kernel_host::Vote vote_kind;
@@ -42,7 +43,7 @@ struct Warp
 class Team
 {
 public:
-    static Team& one();
+    static Team& one() { return s_one == nullptr ? make() : *s_one; }
 
     // Runs a block to its end. False when it failed; failure() then says how.
     bool run(const Function& function, void* const* arguments, unsigned long long order_seed);
@@ -76,10 +77,13 @@ public:
 
 private:
     Team();
+    static Team& make();
+    static Team* s_one;
     static unsigned warp_of(const Fiber& fiber) { return fiber.thread.number / kernel_host::kWarpSize; }
     static void fiber_main();
     void start();
     void guard(unsigned stacks);
+    void take_stack(Fiber& fiber);
     void resume(Fiber& fiber);
     void wait(Status status);
     bool pass_in_order();
@@ -95,12 +99,15 @@ private:
     Fiber* _current = nullptr;
     void* _scheduler = nullptr; // its stack pointer while a fiber runs
     const Function* _function = nullptr;
+    kernel_host::State* _state = nullptr; // the module's
     void* const* _arguments = nullptr;
     unsigned _guarded = 0; // stacks with a page without access below them
+    unsigned _stacks = 0;  // stacks that the block has used so far
+    std::vector<unsigned> _free_stacks; // of these, the ones that nobody has, the last one used at the end
     unsigned _count = 0, _live = 0, _at_barrier = 0, _barriers = 0;
     bool _failed = false;
     std::string _failure;
-    std::mt19937_64 _random;
+    RandomOrder _random;
     std::vector<unsigned> _order;
 };
 }
