@@ -23,7 +23,7 @@ public sealed unsafe partial class CudaBackend
     public override DeviceBuffer Allocate(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        return AllocateZeroed(bytes);
+        return Allocate(bytes, zero: true);
     }
 
     /// <summary>
@@ -42,7 +42,7 @@ public sealed unsafe partial class CudaBackend
         CudaBuffer? block = _scratch[slot];
         if (block is null || block.Bytes < bytes)
         {
-            block = AllocateZeroed(Math.Max(bytes, Math.Max(1 << 20, 2 * (block?.Bytes ?? 0))));
+            block = Allocate(Math.Max(bytes, Math.Max(1 << 20, 2 * (block?.Bytes ?? 0))), zero: false);
             _scratchBlocks.Add(block);
             _scratch[slot] = block;
         }
@@ -172,14 +172,18 @@ public sealed unsafe partial class CudaBackend
         }
     }
 
-    private CudaBuffer AllocateZeroed(long bytes)
+    private CudaBuffer Allocate(long bytes, bool zero)
     {
         RequireNotCapturing("asked for memory");
         DeviceMemory? memory = null;
         try
         {
             memory = _pool.Allocate(Math.Max(bytes, 1));
-            _stream.Fill(memory.Address, 0, memory.Bytes);
+            if (zero)
+            {
+                _stream.Fill(memory.Address, 0, memory.Bytes);
+            }
+
             return new CudaBuffer(memory, bytes, Counters);
         }
         catch (CudaException e)
