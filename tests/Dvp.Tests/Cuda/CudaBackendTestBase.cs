@@ -36,8 +36,11 @@ public abstract class CudaBackendTestBase : IDisposable
     private protected static string Host(string mode) => KernelHost.FolderFor(mode, Guid.NewGuid().ToString("N"));
 
     /// <summary>The device, on a copy of the host where it has a mode; compiled kernels are kept from test to test.</summary>
-    private protected CudaBackend Open(string mode = "") => CudaBackend.Open(
-        0, ElementType.F32, Options(mode.Length == 0 ? KernelHost.Folder : Host(mode)) with { CacheFolder = Path.Combine(KernelHost.Folder, "kernels") });
+    private protected CudaBackend Open(string mode = "")
+    {
+        string host = mode.Length == 0 ? KernelHost.Folder : Host(mode);
+        return CudaBackend.Open(0, ElementType.F32, Options(host) with { CacheFolder = CudaUnderTest.Options(host, mode).CacheFolder });
+    }
 
     /// <summary>Settings for a host, with a cache that starts empty.</summary>
     private protected CudaOptions Options(string host) => new()

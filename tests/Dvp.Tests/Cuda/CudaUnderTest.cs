@@ -1,4 +1,3 @@
-using Dvp.Engine.Devices;
 using Dvp.Engine.Devices.Cuda;
 using Dvp.Engine.Tensors;
 using Dvp.Settings;
@@ -6,20 +5,28 @@ using Dvp.Tests.Ops;
 
 namespace Dvp.Tests.Cuda;
 
-/// <summary>The CUDA device over the kernel host; over the machine's GPU where DVP_TEST_GPU is 1.</summary>
+/// <summary>
+/// The CUDA device over the kernel host; over the machine's GPU where DVP_TEST_GPU is 1. On the kernel host it must give the same bits in the usual
+/// order and in a random one.
+/// </summary>
 /// <param name="real">Type of activations and frozen weights.</param>
 public sealed class CudaUnderTest(ElementType real) : DeviceUnderTest
 {
+    /// <summary>Mode in which every access is judged, threads and blocks run in random order and streams as late as they may.</summary>
+    public const string Checked = "check,permute,late";
+
     /// <summary>The folder for <c>DVP_CACHE_DIR</c>: all tests, in this process, in those that it starts and in later ones, share what was compiled.</summary>
     public static string CacheRoot { get; } = Path.Combine(Path.GetTempPath(), "dvp-kernel-host");
 
-    private static readonly string s_cache = Path.Combine(CacheRoot, "kernels"); // as DvpEnvironment names it; keys hold everything that the code depends on
-
-    /// <summary>Two runs must give the same bits.</summary>
-    public override IReadOnlyList<int> ThreadCounts => [0, 0];
+    /// <inheritdoc/>
+    public override IReadOnlyList<DeviceWay> Ways => [new(Machine.OnGpu ? "first" : "usual order", () => Open(real)), Strictest];
 
     /// <inheritdoc/>
-    public override Backend Open(int threads = 0) => Open(real);
+    public override DeviceWay Strictest => new(Machine.OnGpu ? "second" : Checked, () => OpenChecked(real), JudgesAccesses: !Machine.OnGpu);
+
+    /// <summary>Opens the device in the mode <see cref="Checked"/>, or the GPU.</summary>
+    /// <param name="real">Type of activations and frozen weights.</param>
+    public static CudaBackend OpenChecked(ElementType real) => Open(real, Machine.OnGpu ? null : Checked);
 
     /// <summary>Opens the device.</summary>
     /// <param name="real">Type of activations and frozen weights.</param>
@@ -31,7 +38,17 @@ public sealed class CudaUnderTest(ElementType real) : DeviceUnderTest
             return CudaBackend.Open(0, real, DvpEnvironment.CudaOptions());
         }
 
-        string folder = mode is null ? KernelHost.Folder : KernelHost.FolderFor(mode);
-        return CudaBackend.Open(0, real, new CudaOptions { Driver = folder, Nvrtc = folder, CacheFolder = s_cache });
+        // A host of its own for each type: an error stays in the device that had it.
+        return CudaBackend.Open(0, real, Options(mode is null ? KernelHost.Folder : KernelHost.FolderFor(mode, real.ToString()), mode ?? ""));
+    }
+
+    /// <summary>Settings for a kernel host. Compiled kernels are kept for all tests and for later runs; those of the mode check are other code.</summary>
+    /// <param name="folder">The host.</param>
+    /// <param name="mode">Its mode.</param>
+    public static CudaOptions Options(string folder, string mode)
+    {
+        // As DvpEnvironment names it; keys hold everything else that the code depends on.
+        string kernels = mode.Contains("check", StringComparison.Ordinal) ? "checked-kernels" : "kernels";
+        return new CudaOptions { Driver = folder, Nvrtc = folder, CacheFolder = Path.Combine(CacheRoot, kernels) };
     }
 }

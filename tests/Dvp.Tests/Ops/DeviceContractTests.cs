@@ -1,6 +1,7 @@
 using System.Globalization;
 using Dvp.Engine;
 using Dvp.Engine.Devices;
+using Dvp.Engine.Devices.Cpu;
 using Dvp.Engine.Tensors;
 using Dvp.Tests.Oracle;
 using Xunit;
@@ -15,7 +16,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Memory_is_zeroed_and_counted()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         long before = backend.Counters.BytesAllocated;
         using (DeviceBuffer buffer = backend.Allocate(1000))
         {
@@ -36,7 +37,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void A_second_dispose_does_nothing()
     {
-        Backend backend = device.Open();
+        Backend backend = device.Strictest.Open();
         DeviceBuffer buffer = backend.Allocate(64);
         buffer.Dispose();
         buffer.Dispose();
@@ -48,7 +49,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Copies_are_counted()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using DeviceBuffer buffer = backend.Allocate(64);
         Tensor tensor = new(buffer, 0, ElementType.F32, [4, 4]);
         (long uploads, long downloads, long bytes) = (backend.Counters.Uploads, backend.Counters.Downloads, backend.Counters.BytesCopied);
@@ -65,7 +66,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Operators_are_counted_and_copy_nothing_to_the_host()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench bench = new(backend);
         (Tensor x, Tensor y) = (bench.Input("x", [3, 5]), bench.Output([3, 5]));
         (long launches, long uploads, long downloads) = (backend.Counters.Launches, backend.Counters.Uploads, backend.Counters.Downloads);
@@ -84,7 +85,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [InlineData(257)]
     public void Floats_go_up_and_come_down_in_every_type(int count)
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench bench = new(backend);
         float[] values = Array.ConvertAll(bench.Random("values", count, 100), v => (float)Math.Round(v * 4) / 4); // exact in 16 bits
         foreach (ElementType type in s_floats.Append(backend.ActivationType))
@@ -102,7 +103,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void A_download_reads_rows_that_lie_apart()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench bench = new(backend);
         double[] values = bench.Random("values", 35);
         Tensor tensor = bench.Input(values, [7, 5], gap: 3);
@@ -117,7 +118,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Integers_come_down_as_floats()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench bench = new(backend);
         Tensor tensor = bench.Output(4, ElementType.I32);
         backend.Upload(tensor, [0, -7, 123456, 1]);
@@ -129,7 +130,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Copies_that_do_not_fit_are_refused()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench bench = new(backend);
         Tensor whole = bench.Output([3, 4]);
         Tensor apart = bench.Output([3, 4], gap: 1);
@@ -155,7 +156,7 @@ public abstract class DeviceContractTests(DeviceUnderTest device)
     [Fact]
     public void Shapes_that_do_not_fit_are_refused()
     {
-        using Backend backend = device.Open();
+        using Backend backend = device.Strictest.Open();
         using OpBench b = new(backend);
         Tensor T(params ReadOnlySpan<int> shape) => b.InOut(new double[Dvp.Engine.IO.TensorShape.Count(shape)], shape);
         Tensor S(params ReadOnlySpan<int> shape) => b.Lasting(new double[Dvp.Engine.IO.TensorShape.Count(shape)], shape);
@@ -248,7 +249,7 @@ public sealed class CpuContractTests() : DeviceContractTests(new CpuUnderTest())
     [InlineData(int.MinValue)]
     public void Ids_and_labels_outside_their_tables_are_errors(int outside)
     {
-        using Backend backend = new CpuUnderTest().Open();
+        using Backend backend = new CpuBackend();
         using OpBench b = new(backend);
         (Tensor ids, Tensor bad) = (b.Input([0, 8, 3], 1, 3), b.Input([0, outside, 3], 1, 3));
         (Tensor y, ParameterBlock words) = (b.Output([1, 3, 4]), b.Parameter("words", [9, 4]));
@@ -269,7 +270,7 @@ public sealed class CpuContractTests() : DeviceContractTests(new CpuUnderTest())
     [Fact]
     public void A_warm_operator_allocates_nothing_on_the_managed_heap()
     {
-        using Backend backend = new CpuUnderTest().Open(2);
+        using Backend backend = new CpuBackend(2);
         SortedSet<string> allocating = new(StringComparer.Ordinal);
         int measured = 0;
         foreach (OpScenario scenario in OpScenarios.All.Values.Where(

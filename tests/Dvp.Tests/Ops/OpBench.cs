@@ -38,6 +38,12 @@ internal sealed class OpBench : IDisposable
     public ElementType? Precision { get; init; }
 
     /// <summary>
+    /// Whether tensors lie between guards. Without them an allocation holds one tensor and ends with it, for a device that finds by itself what
+    /// lies outside.
+    /// </summary>
+    public bool HasGuards { get; init; } = true;
+
+    /// <summary>
     /// Whether <see cref="Run"/> runs every operator a second time and adds up what that allocates on the managed heap; the results are
     /// worth nothing then.
     /// </summary>
@@ -176,7 +182,7 @@ internal sealed class OpBench : IDisposable
                 if (image[i] != guarded.Before[i] && (guarded.ReadOnly || guarded.IsGuard(i)))
                 {
                     string what = guarded.IsGuard(i) ? "A guard" : "An input";
-                    Assert.Fail($"{what} changed: byte {i - GuardBytes} of {guarded.Tensor}, row stride {guarded.Tensor.RowStride}.");
+                    Assert.Fail($"{what} changed: byte {i - guarded.Tensor.ByteOffset} of {guarded.Tensor}, row stride {guarded.Tensor.RowStride}.");
                 }
             }
         }
@@ -250,7 +256,8 @@ internal sealed class OpBench : IDisposable
         int count = (int)TensorShape.Count(shape);
         int rows = columns == 0 ? 0 : count / columns;
         int stride = columns + gap;
-        byte[] image = new byte[(2 * GuardBytes) + (rows * stride * type.Size())];
+        int guard = HasGuards ? GuardBytes : 0;
+        byte[] image = new byte[(2 * guard) + (((rows * stride) - (HasGuards || rows == 0 ? 0 : gap)) * type.Size())];
         Array.Fill(image, Guard);
         if (values is not null)
         {
@@ -259,12 +266,12 @@ internal sealed class OpBench : IDisposable
             {
                 int element = (i / columns * stride) + (i % columns);
                 double value = type.IsFloat() && Precision is { } precision && precision.Size() == 2 ? Round((float)values[i], precision) : values[i];
-                Write(image.AsSpan(GuardBytes + (element * type.Size())), type, value);
+                Write(image.AsSpan(guard + (element * type.Size())), type, value);
             }
         }
 
         DeviceBuffer buffer = Device.Allocate(image.Length);
-        Guarded guarded = new(new Tensor(buffer, GuardBytes, type, shape, stride), image, readOnly);
+        Guarded guarded = new(new Tensor(buffer, guard, type, shape, stride), image, readOnly);
         _tensors.Add(guarded);
         Device.UploadBytes(guarded.Whole, image);
         return guarded.Tensor;
@@ -284,8 +291,8 @@ internal sealed class OpBench : IDisposable
 
         public bool IsGuard(int position)
         {
-            int element = (position - GuardBytes) / Tensor.Type.Size();
-            return position < GuardBytes || element >= Tensor.Rows * Tensor.RowStride || element % Tensor.RowStride >= Tensor.Columns;
+            long element = (position - Tensor.ByteOffset) / Tensor.Type.Size();
+            return position < Tensor.ByteOffset || element >= Tensor.Rows * Tensor.RowStride || element % Tensor.RowStride >= Tensor.Columns;
         }
     }
 }

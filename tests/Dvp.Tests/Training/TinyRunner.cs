@@ -11,13 +11,21 @@ internal sealed class TinyRunner : IDisposable
     private readonly LoadedDvp _loaded;
 
     /// <summary>Makes the model; the device is disposed with it.</summary>
-    public TinyRunner(Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null,
-        float head = 10)
+    /// <param name="device">The device.</param>
+    /// <param name="modelFolder">Where the language model is written to.</param>
+    /// <param name="change">Changes the settings.</param>
+    /// <param name="examples">What is trained on; null for <see cref="Examples"/>.</param>
+    /// <param name="head">How many times faster the head learns.</param>
+    /// <param name="model">The language model; null for a BERT.</param>
+    public TinyRunner(
+        Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null, float head = 10,
+        TinyModel? model = null)
     {
         Device = device;
-        DvpConfig config = TinyDvp.Config(s_bert, 1, adapters: true);
+        model ??= s_bert;
+        DvpConfig config = TinyDvp.Config(model, 1, adapters: true);
         TrainerSettings settings = new() { Steps = 1000, Batch = 4, LearningRate = 1e-3, Warmup = 0, MaxNorm = 1 };
-        _loaded = TinyDvp.Create(s_bert.Write(modelFolder), config, device);
+        _loaded = TinyDvp.Create(model.Write(modelFolder), config, device);
         Runner = new StepRunner(
             _loaded.Model, _loaded.Parameters, examples ?? Examples(24), change?.Invoke(settings) ?? settings, TinyDvp.Groups(config, head));
         Predictor = new Predictor(_loaded.Model, Runner.Graphs, batch: 8);
