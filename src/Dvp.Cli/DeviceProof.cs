@@ -8,19 +8,22 @@ namespace Dvp.Cli;
 internal static class DeviceProof
 {
     /// <summary>Writes name, launches and bytes as <c>"device"</c>; of a GPU also where its kernels came from.</summary>
-    public static void Write(Utf8JsonWriter json, Backend backend)
+    public static void Write(Utf8JsonWriter json, Backend backend) => Write(json, backend.Name, backend.Counters, backend as CudaBackend);
+
+    /// <summary>The same of a device that has done its work, or with its kernels of a GPU that is still open.</summary>
+    public static void Write(Utf8JsonWriter json, string name, DeviceCounters work, CudaBackend? gpu)
     {
         json.WriteStartObject("device");
-        json.WriteString("name", backend.Name);
-        json.WriteNumber("launches", backend.Counters.Launches);
-        json.WriteNumber("uploads", backend.Counters.Uploads);
-        json.WriteNumber("downloads", backend.Counters.Downloads);
-        json.WriteNumber("bytes_copied", backend.Counters.BytesCopied);
-        json.WriteNumber("bytes_allocated", backend.Counters.BytesAllocated);
-        json.WriteNumber("peak_bytes_allocated", backend.Counters.PeakBytesAllocated);
-        if (backend is CudaBackend gpu)
+        json.WriteString("name", name);
+        json.WriteNumber("launches", work.Launches);
+        json.WriteNumber("uploads", work.Uploads);
+        json.WriteNumber("downloads", work.Downloads);
+        json.WriteNumber("bytes_copied", work.BytesCopied);
+        json.WriteNumber("bytes_allocated", work.BytesAllocated);
+        json.WriteNumber("peak_bytes_allocated", work.PeakBytesAllocated);
+        if (gpu is not null)
         {
-            json.WriteNumber("graph_launches", gpu.Counters.GraphLaunches);
+            json.WriteNumber("graph_launches", work.GraphLaunches);
             Write(json, gpu.Origins);
         }
 

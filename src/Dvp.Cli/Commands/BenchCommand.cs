@@ -83,7 +83,7 @@ internal static class BenchCommand
             BenchReport report = backend is CudaBackend gpu ? Bench.Run(options, gpu) : Bench.Run(options);
             IReadOnlyList<BenchChange> changes = earlier?.Compare(report) ?? [];
             Print(output, report, changes);
-            output.Result(json => Write(json, report, changes));
+            output.Result(json => Write(json, report, changes, backend as CudaBackend));
             return (int)(changes.Any(c => c.Verdict == "slower") ? DvpExitCode.Difference : DvpExitCode.Success);
         });
     }
@@ -153,9 +153,9 @@ internal static class BenchCommand
         }
     }
 
-    private static void Write(Utf8JsonWriter json, BenchReport report, IReadOnlyList<BenchChange> changes)
+    private static void Write(Utf8JsonWriter json, BenchReport report, IReadOnlyList<BenchChange> changes, CudaBackend? gpu)
     {
-        json.WriteString("device", report.Device);
+        DeviceProof.Write(json, report.Device, report.Work, gpu);
         json.WriteBoolean("native", report.Native);
         json.WriteStartArray("peaks");
         foreach ((int threads, double rate) in report.Peaks)

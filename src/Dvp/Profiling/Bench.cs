@@ -50,8 +50,8 @@ public sealed record BenchOptions
 }
 
 /// <summary>One measured row.</summary>
-/// <param name="Section">product, forward or training; on a GPU "with copies" behind it where the host's work and its copies are part of the time.</param>
-/// <param name="Name">What ran.</param>
+/// <param name="Section">product, forward or training.</param>
+/// <param name="Name">What ran; on a GPU "with copies" behind it where the host's work and its copies are part of the time.</param>
 /// <param name="Median">Seconds, the median over the runs.</param>
 /// <param name="P95">Seconds, the 95 % quantile.</param>
 /// <param name="Best">Seconds, the shortest: what the machine can do where others use it too.</param>
@@ -69,12 +69,14 @@ public sealed record BenchPass(string Name, IReadOnlyList<OperatorTime> Operator
 
 /// <summary>What a benchmark measured.</summary>
 /// <param name="Device">The device.</param>
+/// <param name="Work">What it did.</param>
 /// <param name="Native">Whether this program was compiled ahead of time.</param>
 /// <param name="Peaks">Threads (0 for a GPU) and GFLOP/s of a multiply-add loop on registers, the roof of all products.</param>
 /// <param name="Rows">The rows.</param>
 /// <param name="Passes">Operators of whole models, on the CPU; on a GPU they are measured one by one, see <see cref="OperatorBench"/>.</param>
 public sealed record BenchReport(
     string Device,
+    DeviceCounters Work,
     bool Native,
     IReadOnlyList<(int Threads, double Gigaflops)> Peaks,
     IReadOnlyList<BenchRow> Rows,
@@ -152,6 +154,7 @@ public sealed partial class Bench
 
     private BenchReport Report(Backend backend) => new(
         backend.Name,
+        backend.Counters,
         !System.Runtime.CompilerServices.RuntimeFeature.IsDynamicCodeCompiled,
         [.. _peaks.Select(p => (p.Key, p.Value))],
         [.. _rows.Select(r => r.Row with { PeakShare = r.Row.Gigaflops / _peaks[r.Threads] })],
@@ -203,7 +206,7 @@ public sealed partial class Bench
             Measure(section, name, threads, flops, timer.Seconds);
         }
 
-        Measure(_gpu is null ? section : $"{section} with copies", name, threads, flops, whole);
+        Measure(section, _gpu is null ? name : $"{name}, with copies", threads, flops, whole);
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -30,6 +30,9 @@ public sealed class BenchTests
                 r.GetProperty("p95_seconds").GetDouble());
             Assert.InRange(r.GetProperty("peak_share").GetDouble(), 1e-6, 1.5);
         });
+        JsonElement device = run.Json.GetProperty("device");
+        Assert.StartsWith("cpu (1 thread", device.GetProperty("name").GetString());
+        Assert.True(device.GetProperty("bytes_copied").GetInt64() > 0);
         Assert.True(run.Json.GetProperty("peaks")[0].GetProperty("gigaflops").GetDouble() > 0.1);
         JsonElement[] passes = [.. run.Json.GetProperty("passes").EnumerateArray()];
         Assert.Equal(
