@@ -29,6 +29,9 @@ fi
 [ -x "$folder/tests/Dvp.Tests" ] || { cat "$log"; echo "gpu-bundle.sh: publishing the tests left no executable" >&2; exit 1; }
 find "$folder/tests" \( -name '*.xml' -o -name '*.pdb' -o -name 'createdump' -o -name 'libmscordbi.so' -o -name 'libmscordaccore.so' \
     -o -name 'libclrgc.so' -o -name 'libclrgcexp.so' -o -name 'libcoreclrtraceptprovider.so' \) -delete
+# The test platform's telemetry, which run.sh turns off, and the network libraries that it alone loads.
+(cd "$folder/tests" && rm -f Microsoft.ApplicationInsights.dll \
+    System.Net.{Http,Security,Requests,NameResolution,NetworkInformation}.dll)
 
 mkdir -p "$folder/peers"
 cp benchmarks/peers/pytorch/*.py benchmarks/peers/pytorch/README.md "$folder/peers/"

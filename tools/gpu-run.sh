@@ -5,6 +5,7 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-gpu-results.md}
+export TESTINGPLATFORM_TELEMETRY_OPTOUT=1 # the bundle has no libraries for it
 [ -d "$here/kernels" ] && export DVP_KERNELS_DIR="$here/kernels"
 
 # A first look: opens the device, and measures nothing but the roofline.
