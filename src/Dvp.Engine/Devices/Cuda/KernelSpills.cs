@@ -8,6 +8,9 @@ internal static class KernelSpills
 {
     private static readonly Dictionary<string, string> s_reasons = new(StringComparer.Ordinal)
     {
+        ["attention_forward_short"] =
+            "sm_120: one address is stored at the start and loaded twice for every four queries, outside the loops over channels and keys; "
+            + "registers for it would cost the third block of a multiprocessor",
         ["prompt_attention_backward"] =
             "12 rows on sm_90a: one address is stored at the start and loaded once a tile, outside the loops that multiply; with registers for it "
             + "(153 in place of 128) one block would fit a multiprocessor, not two",
