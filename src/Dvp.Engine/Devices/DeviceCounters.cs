@@ -1,3 +1,5 @@
+using Dvp.Engine.Tensors;
+
 namespace Dvp.Engine.Devices;
 
 /// <summary>What a device has done since it was opened. Tests and <c>--json</c> results read it.</summary>
@@ -23,6 +25,20 @@ public sealed class DeviceCounters
 
     /// <summary>The most bytes of device memory allocated at any time.</summary>
     public long PeakBytesAllocated { get; set; }
+
+    /// <summary>Notes a copy of a whole tensor to the device.</summary>
+    public void Uploaded(Tensor tensor)
+    {
+        Uploads++;
+        BytesCopied += tensor.Count * tensor.Type.Size();
+    }
+
+    /// <summary>Notes a copy of a whole tensor to the host.</summary>
+    public void Downloaded(Tensor tensor)
+    {
+        Downloads++;
+        BytesCopied += tensor.Count * tensor.Type.Size();
+    }
 
     /// <summary>Notes an allocation, or with a negative number its end.</summary>
     public void Allocated(long bytes)

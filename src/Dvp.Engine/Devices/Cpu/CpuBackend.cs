@@ -51,53 +51,35 @@ public sealed unsafe partial class CpuBackend : Backend
     /// <inheritdoc/>
     public override void Upload(Tensor destination, ReadOnlySpan<float> source)
     {
-        RequireCopy(destination, source.Length);
-        if (destination.Type is not (ElementType.F32 or ElementType.BF16 or ElementType.F16))
-        {
-            throw new ArgumentException($"Floats cannot be copied to {destination}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireFloats(destination, source.Length);
         fixed (float* from = source)
         {
             CpuConvert.FromFloat((void*)destination.Address, from, destination.Type, source.Length);
         }
 
-        NoteUpload(destination);
+        Counters.Uploaded(destination);
     }
 
     /// <inheritdoc/>
     public override void Upload(Tensor destination, ReadOnlySpan<int> source)
     {
-        RequireCopy(destination, source.Length);
-        if (destination.Type != ElementType.I32)
-        {
-            throw new ArgumentException($"Integers cannot be copied to {destination}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireIntegers(destination, source.Length);
         source.CopyTo(new Span<int>((void*)destination.Address, source.Length));
-        NoteUpload(destination);
+        Counters.Uploaded(destination);
     }
 
     /// <inheritdoc/>
     public override void UploadBytes(Tensor destination, ReadOnlySpan<byte> source)
     {
-        if (!destination.IsContiguous || source.Length != destination.Count * destination.Type.Size())
-        {
-            throw new ArgumentException($"{source.Length} bytes do not fill {destination} without gaps.", nameof(source));
-        }
-
+        DeviceCopy.RequireBytes(destination, source.Length);
         source.CopyTo(new Span<byte>((void*)destination.Address, source.Length));
-        NoteUpload(destination);
+        Counters.Uploaded(destination);
     }
 
     /// <inheritdoc/>
     public override void Download(Span<float> destination, Tensor source)
     {
-        if (destination.Length != source.Count)
-        {
-            throw new ArgumentException($"{destination.Length} floats cannot hold {source}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireRoom(destination.Length, source);
         fixed (float* to = destination)
         {
             int size = source.Type.Size();
@@ -118,19 +100,15 @@ public sealed unsafe partial class CpuBackend : Backend
             }
         }
 
-        NoteDownload(source);
+        Counters.Downloaded(source);
     }
 
     /// <inheritdoc/>
     public override void DownloadBytes(Span<byte> destination, Tensor source)
     {
-        if (!source.IsContiguous || destination.Length != source.Count * source.Type.Size())
-        {
-            throw new ArgumentException($"{destination.Length} bytes cannot hold {source}, or it has gaps.", nameof(destination));
-        }
-
+        DeviceCopy.RequireByteRoom(destination.Length, source);
         new ReadOnlySpan<byte>((void*)source.Address, destination.Length).CopyTo(destination);
-        NoteDownload(source);
+        Counters.Downloaded(source);
     }
 
     /// <inheritdoc/>
@@ -152,25 +130,5 @@ public sealed unsafe partial class CpuBackend : Backend
         }
 
         base.Dispose(disposing);
-    }
-
-    private static void RequireCopy(Tensor destination, int count)
-    {
-        if (!destination.IsContiguous || count != destination.Count)
-        {
-            throw new ArgumentException($"{count} values do not fill {destination} without gaps.", nameof(destination));
-        }
-    }
-
-    private void NoteUpload(Tensor tensor)
-    {
-        Counters.Uploads++;
-        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
-    }
-
-    private void NoteDownload(Tensor tensor)
-    {
-        Counters.Downloads++;
-        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
     }
 }

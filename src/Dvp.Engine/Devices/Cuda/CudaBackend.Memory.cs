@@ -53,12 +53,7 @@ public sealed unsafe partial class CudaBackend
     /// <inheritdoc/>
     public override void Upload(Tensor destination, ReadOnlySpan<float> source)
     {
-        RequireCopy(destination, source.Length);
-        if (destination.Type is not (ElementType.F32 or ElementType.BF16 or ElementType.F16))
-        {
-            throw new ArgumentException($"Floats cannot be copied to {destination}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireFloats(destination, source.Length);
         int size = destination.Type.Size();
         fixed (float* from = source)
         {
@@ -79,40 +74,27 @@ public sealed unsafe partial class CudaBackend
             }
         }
 
-        NoteUpload(destination);
+        Counters.Uploaded(destination);
     }
 
     /// <inheritdoc/>
     public override void Upload(Tensor destination, ReadOnlySpan<int> source)
     {
-        RequireCopy(destination, source.Length);
-        if (destination.Type != ElementType.I32)
-        {
-            throw new ArgumentException($"Integers cannot be copied to {destination}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireIntegers(destination, source.Length);
         UploadPieces(destination, MemoryMarshal.AsBytes(source));
     }
 
     /// <inheritdoc/>
     public override void UploadBytes(Tensor destination, ReadOnlySpan<byte> source)
     {
-        if (!destination.IsContiguous || source.Length != destination.Count * destination.Type.Size())
-        {
-            throw new ArgumentException($"{source.Length} bytes do not fill {destination} without gaps.", nameof(source));
-        }
-
+        DeviceCopy.RequireBytes(destination, source.Length);
         UploadPieces(destination, source);
     }
 
     /// <inheritdoc/>
     public override void Download(Span<float> destination, Tensor source)
     {
-        if (destination.Length != source.Count)
-        {
-            throw new ArgumentException($"{destination.Length} floats cannot hold {source}.", nameof(destination));
-        }
-
+        DeviceCopy.RequireRoom(destination.Length, source);
         int size = source.Type.Size();
         fixed (float* first = destination)
         {
@@ -137,17 +119,13 @@ public sealed unsafe partial class CudaBackend
             }
         }
 
-        NoteDownload(source);
+        Counters.Downloaded(source);
     }
 
     /// <inheritdoc/>
     public override void DownloadBytes(Span<byte> destination, Tensor source)
     {
-        if (!source.IsContiguous || destination.Length != source.Count * source.Type.Size())
-        {
-            throw new ArgumentException($"{destination.Length} bytes cannot hold {source}, or it has gaps.", nameof(destination));
-        }
-
+        DeviceCopy.RequireByteRoom(destination.Length, source);
         int done = 0;
         for (Pieces pieces = new(source, PieceBytes); pieces.Next();)
         {
@@ -155,7 +133,7 @@ public sealed unsafe partial class CudaBackend
             done += (int)pieces.Bytes;
         }
 
-        NoteDownload(source);
+        Counters.Downloaded(source);
     }
 
     /// <inheritdoc/>
@@ -211,7 +189,7 @@ public sealed unsafe partial class CudaBackend
             done += count;
         }
 
-        NoteUpload(destination);
+        Counters.Uploaded(destination);
     }
 
     private void* NextPiece(int bytes, out nint address)
@@ -250,26 +228,6 @@ public sealed unsafe partial class CudaBackend
         {
             throw new InvalidOperationException($"The device was {what} while work was being recorded; do that before.");
         }
-    }
-
-    private static void RequireCopy(Tensor destination, int count)
-    {
-        if (!destination.IsContiguous || count != destination.Count)
-        {
-            throw new ArgumentException($"{count} values do not fill {destination} without gaps.", nameof(destination));
-        }
-    }
-
-    private void NoteUpload(Tensor tensor)
-    {
-        Counters.Uploads++;
-        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
-    }
-
-    private void NoteDownload(Tensor tensor)
-    {
-        Counters.Downloads++;
-        Counters.BytesCopied += tensor.Count * tensor.Type.Size();
     }
 
     private void DisposeMemory()
