@@ -1,8 +1,8 @@
 // checker.cpp: bounds, initialisation and races.
 //
 // A race is two threads at one cell, one of them writing, with nothing between them that orders them. Within a block a barrier orders all
-// threads, and a warp operation the lanes of a warp; between the blocks of a launch nothing does, but for the pattern of the last block: a
-// block that has done an atomic operation sees what other blocks wrote before theirs.
+// threads, and __syncwarp the lanes of a warp (a shuffle or a vote does not); between the blocks of a launch nothing does, but for the pattern
+// of the last block: a block that has done an atomic operation sees what other blocks wrote before theirs.
 
 #include "checker.h"
 

@@ -35,7 +35,7 @@ struct Meeting
 struct Warp
 {
     unsigned live;  // lanes that have not left
-    unsigned epoch; // meetings of this block so far: what happened before one happened before the next
+    unsigned epoch; // calls of __syncwarp in this block so far: what happened before one happened before the next
     std::vector<Meeting> meetings;
 };
 
