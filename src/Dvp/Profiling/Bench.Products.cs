@@ -6,7 +6,7 @@ namespace Dvp.Profiling;
 
 public sealed partial class Bench
 {
-    private static readonly int[] s_rows = [1, 17, 64, 256, 1024];
+    private static readonly int[] s_rows = [1, 16, 17, 64, 256, 1024];
     private static readonly (int Inputs, int Outputs)[] s_weights = [(384, 384), (768, 768), (768, 3072), (3072, 768)];
 
     /// <summary>Products on packed weights through the device's own operator, bias fused; forward, and both backward products at one

@@ -49,7 +49,7 @@ public sealed partial class CudaBackend : Backend
     public KernelOrigins Origins => _library.Origins;
 
     /// <summary>Entry points that were launched so far.</summary>
-    internal IReadOnlySet<string> LaunchedEntries => _library.UsedEntries;
+    internal IReadOnlySet<string> LaunchedEntries => _library.LaunchedEntries;
 
     /// <summary>Kernels that launchers asked for so far.</summary>
     internal IEnumerable<(KernelVariant Variant, CudaKernel Kernel)> UsedKernels => _library.UsedKernels;
@@ -141,11 +141,11 @@ public sealed partial class CudaBackend : Backend
     // Launches while work is recorded count when the recording runs.
     private sealed class LaunchQueue(CudaBackend owner) : ILaunchQueue
     {
-        public void Launch(CudaKernel kernel, Extents grid, Extents block, int sharedBytes, ReadOnlySpan<KernelArgument> arguments)
+        public bool Launch(CudaKernel kernel, Extents grid, Extents block, int sharedBytes, ReadOnlySpan<KernelArgument> arguments)
         {
             if (owner.IsPlanning)
             {
-                return;
+                return false;
             }
 
             Span<LaunchArgument> values = stackalloc LaunchArgument[arguments.Length];
@@ -171,6 +171,8 @@ public sealed partial class CudaBackend : Backend
             {
                 owner.Counters.Launches++;
             }
+
+            return true;
         }
     }
 }

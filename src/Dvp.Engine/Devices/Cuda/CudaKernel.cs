@@ -9,7 +9,8 @@ namespace Dvp.Engine.Devices.Cuda;
 internal interface ILaunchQueue
 {
     /// <summary>Queues one launch of the kernel; the arguments agree with its declaration.</summary>
-    void Launch(CudaKernel kernel, Extents grid, Extents block, int sharedBytes, ReadOnlySpan<KernelArgument> arguments);
+    /// <returns>false where work is only planned.</returns>
+    bool Launch(CudaKernel kernel, Extents grid, Extents block, int sharedBytes, ReadOnlySpan<KernelArgument> arguments);
 }
 
 /// <summary>One entry point of a loaded module.</summary>
@@ -42,7 +43,7 @@ internal sealed class CudaKernel
     /// <summary>The most dynamic shared memory that a launch may ask for, in bytes.</summary>
     public int MaxSharedBytes { get; }
 
-    /// <summary>Block and dynamic shared memory of the latest launch; no threads before the first.</summary>
+    /// <summary>Block and dynamic shared memory of the latest launch that was queued or recorded; no threads before the first.</summary>
     public KernelLaunchShape LatestLaunch { get; private set; }
 
     /// <summary>Queues a launch; a grid without blocks does nothing.</summary>
@@ -67,7 +68,9 @@ internal sealed class CudaKernel
                 + $"it takes blocks of {Function.MaxThreads} threads and {MaxSharedBytes} bytes, and {MaxGridYZ} blocks along y and z."));
         }
 
-        LatestLaunch = new KernelLaunchShape((int)block.Count, sharedBytes);
-        _queue.Launch(this, grid, block, sharedBytes, arguments);
+        if (_queue.Launch(this, grid, block, sharedBytes, arguments))
+        {
+            LatestLaunch = new KernelLaunchShape((int)block.Count, sharedBytes);
+        }
     }
 }

@@ -56,8 +56,8 @@ internal sealed class KernelLibrary : IDisposable
     public KernelOrigins Origins => new(
         _counts[(int)Origin.Bundle], _counts[(int)Origin.Cache], _counts[(int)Origin.Compiled], _portable, _compiler.IsLoaded);
 
-    /// <summary>Entry points that were asked for so far, which launchers do right before they launch.</summary>
-    public IReadOnlySet<string> UsedEntries => _kernels.Keys.Select(k => k.Entry).ToHashSet(StringComparer.Ordinal);
+    /// <summary>Entry points that were launched so far, or recorded to be.</summary>
+    public IReadOnlySet<string> LaunchedEntries => _kernels.Where(k => k.Value.LatestLaunch.Threads > 0).Select(k => k.Key.Entry).ToHashSet(StringComparer.Ordinal);
 
     /// <summary>The kernels that were asked for so far.</summary>
     public IEnumerable<(KernelVariant Variant, CudaKernel Kernel)> UsedKernels => _kernels.Select(k => (k.Key.Variant, k.Value));
