@@ -46,6 +46,32 @@ public sealed class CudaStepTests : IDisposable
     }
 
     [Fact]
+    public void A_search_step_is_one_graph_whichever_layer_is_drawn()
+    {
+        using TinyRunner tiny = new(CudaUnderTest.Open(ElementType.F32), _folder["model"], examples: TinyRunner.Examples(24, longest: 3), layer: null);
+        CudaBackend device = (CudaBackend)tiny.Device;
+        int[] layers = [.. Enumerable.Range(0, TinyRunner.Layers)];
+        tiny.Runner.Step(0, layers[0]); // the most rows: the others fit into its activations
+        long activations = tiny.Runner.Graphs.ActivationBytes;
+        int step = 1;
+        foreach (int layer in (int[])[.. layers, .. layers])
+        {
+            tiny.Runner.Step(step++, layer); // an ordinary run, then a recorded one
+        }
+
+        Assert.Equal(activations, tiny.Runner.Graphs.ActivationBytes);
+        (long launched, long memory) = (device.Counters.GraphLaunches, device.Counters.BytesAllocated);
+        long managed = GC.GetAllocatedBytesForCurrentThread();
+        tiny.Runner.Step(step++, 2);
+        tiny.Runner.Step(step++, 0);
+        tiny.Runner.Step(step++, 1);
+        tiny.Runner.Step(step++, 0);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - managed);
+        Assert.Equal(4, device.Counters.GraphLaunches - launched);
+        Assert.Equal(0, device.Counters.BytesAllocated - memory);
+    }
+
+    [Fact]
     public void A_steady_pass_of_inference_is_one_graph()
     {
         using TinyRunner tiny = Open(ElementType.F32);

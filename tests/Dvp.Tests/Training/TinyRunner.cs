@@ -17,19 +17,22 @@ internal sealed class TinyRunner : IDisposable
     /// <param name="examples">What is trained on; null for <see cref="Examples"/>.</param>
     /// <param name="head">How many times faster the head learns.</param>
     /// <param name="model">The language model; null for a BERT.</param>
+    /// <param name="layer">K, or null for a search over all layers, whose language model trains without adapters.</param>
     public TinyRunner(
         Backend device, string modelFolder, Func<TrainerSettings, TrainerSettings>? change = null, TrainingSet? examples = null, float head = 10,
-        TinyModel? model = null)
+        TinyModel? model = null, int? layer = 1)
     {
         Device = device;
         model ??= s_bert;
-        DvpConfig config = TinyDvp.Config(model, 1, adapters: true);
+        DvpConfig config = TinyDvp.Config(model, layer, adapters: layer is not null);
         TrainerSettings settings = new() { Steps = 1000, Batch = 4, LearningRate = 1e-3, Warmup = 0, MaxNorm = 1 };
         _loaded = TinyDvp.Create(model.Write(modelFolder), config, device);
         Runner = new StepRunner(
             _loaded.Model, _loaded.Parameters, examples ?? Examples(24), change?.Invoke(settings) ?? settings, TinyDvp.Groups(config, head));
         Predictor = new Predictor(_loaded.Model, Runner.Graphs, batch: 8);
     }
+
+    public static int Layers => s_bert.Layers;
 
     public Backend Device { get; }
 
