@@ -8,17 +8,19 @@
 //     delta_r = dz_r . z_r + dsum_r sum_r                       known before the tokens are read
 //     ds_rn = scale (w_rn (dz_r . x_n + dsum_r) - p_rn delta_r)
 //     du_r = sum_n ds_rn x_n                                    in the one pass
-//     dx_n = sum_r w_rn dz_r + ds_rn u_r                        only where the features train: a second pass
+//     dx_n = sum_r w_rn dz_r + ds_rn u_r                        only where the features train: prompt_attention_tokens.cu
 //
-// The visual tokens x (B, N, V) have a type of their own (typed.cuh), whatever the activations are; everything else is float.
+// The visual tokens x (B, N, V) have a type of their own (typed.cuh), whatever the activations are; everything else is float. Tokens and activations
+// of 16 bits are prompt_attention_mma.cu's, as a rule; what is here runs in f32 and takes any number of channels.
 // Saved: u, z (B, P, H, V), p (B, H, P, N), sum (B, P, H). x is read once by a block that holds all rows of a sequence
 // (16 at most; more rows are more blocks, which read the same tokens from the second-level cache). Few sequences: the tokens are split
-// over blocks, each with a running maximum of its own, and a second kernel joins the parts in their order.
+// over blocks, each with a running maximum of its own, and prompt_attention_join.cu joins the parts in their order.
 //
 // -D tile_rows: 4, 8, 12 or 16, the least that holds P H or, where that is more than 16, an equal share.
 // Cost for B sequences: B N V elements of traffic, 4 B P H N V FLOPs.
 
 #include "common/philox.cuh"
+#include "common/prompt.cuh"
 #include "common/reduce.cuh"
 #include "common/typed.cuh"
 #include "common/vector.cuh"
@@ -65,21 +67,6 @@ __device__ __forceinline__ void row_products(float* products, const float* rows,
         if (lane % 2 == 0) products[(share * tile + first + e / R) * kRows + e % R] = sum[i];
     }
 }
-
-// What all threads of a block know about its place: a sequence, some of its rows, some of its tokens.
-struct Part
-{
-    int b, row0, rows, token0, tokens; // rows: those that exist, at most R
-};
-
-__device__ __forceinline__ Part part_of(int all, int N, int split_tokens)
-{
-    int row0 = blockIdx.x * R, token0 = blockIdx.z * split_tokens;
-    return {(int)blockIdx.y, row0, all - row0 < R ? all - row0 : R, token0, N - token0 < split_tokens ? N - token0 : split_tokens};
-}
-
-// Where row p H + h of a sequence stands in (B, H, P).
-__device__ __forceinline__ size_t place_of(int b, int row, int P, int H) { return ((size_t)b * H + row % H) * P + row / H; }
 
 // `tile` tokens of the batch from the first on into shared memory; zeros in place of the last tile's missing ones.
 __device__ __forceinline__ void stage_tokens(float* to, const void* x, int x_type, int x_stride, size_t first, int V, int count, int tile)
@@ -144,7 +131,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
     int all = P * H, shares = kWarps / (tile / kEach);
-    Part part = part_of(all, N, split_tokens);
+    Part part = part_of(R, all, N, split_tokens);
     size_t first_row = (size_t)part.b * all + part.row0;
     bool whole = gridDim.z == 1;
     float* to = z + (whole ? first_row : (size_t)blockIdx.z * gridDim.y * all + first_row) * V;
@@ -239,36 +226,6 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward(
     }
 }
 
-// Joins the splits of a row: the common maximum, the sum under it, then p, z and the sum of what is kept. One block a row.
-extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_forward_join(
-    float* __restrict__ p,              // (B, H, P, N) scores in, probabilities out
-    float* __restrict__ z,              // (B, P H, V)
-    float* __restrict__ sum,            // (B, P H)
-    const float* __restrict__ parts,    // (splits, B, P H, 3)
-    const float* __restrict__ part_z,   // (splits, B, P H, V)
-    int B, int P, int H, int N, int V, int splits)
-{
-    int all = P * H, row = blockIdx.x;
-    size_t step = (size_t)B * all; // rows from one split to the next
-    float top = -__uint_as_float(0x7f800000u), total = 0, kept = 0;
-    for (int s = 0; s < splits; s++) top = fmaxf(top, parts[(s * step + row) * 3]);
-    for (int s = 0; s < splits; s++)
-    {
-        const float* part = parts + (s * step + row) * 3;
-        float factor = expf(part[0] - top);
-        total += part[1] * factor, kept += part[2] * factor;
-    }
-    for (int c = threadIdx.x; c < V; c += kThreads)
-    {
-        float v = 0;
-        for (int s = 0; s < splits; s++) v += part_z[(s * step + row) * V + c] * expf(parts[(s * step + row) * 3] - top);
-        z[(size_t)row * V + c] = v / total;
-    }
-    float* line = p + place_of(row / all, row % all, P, H) * N;
-    for (int n = threadIdx.x; n < N; n += kThreads) line[n] = expf(line[n] - top) / total;
-    if (threadIdx.x == 0) sum[row] = kept / total;
-}
-
 // Grid and shared memory as forward.
 extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward(
     float* __restrict__ du,             // (splits, B, P H, V)
@@ -290,7 +247,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
     float* tokens = rows + R * V;         // (tile, V)
     float* products = tokens + tile * V;  // (shares, tile, kRows)
     int all = P * H, shares = kWarps / (tile / kEach), lane = threadIdx.x % kWarp;
-    Part part = part_of(all, N, split_tokens);
+    Part part = part_of(R, all, N, split_tokens);
     size_t first_row = (size_t)part.b * all + part.row0;
     float* to = du + ((size_t)blockIdx.z * gridDim.y * all + first_row) * V;
     stage_rows(rows, dz + first_row * V, V, part.rows);
@@ -343,70 +300,6 @@ extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward
                 int c = channel0 + threadIdx.x + k * kThreads;
                 if (c < V) to[(size_t)row * V + c] = sums[row][k];
             }
-        }
-    }
-}
-
-// du = sum of the splits in their order.
-extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward_join(
-    float* __restrict__ du,             // (count)
-    const float* __restrict__ part_du,  // (splits, count)
-    long count, int splits)
-{
-    long e = (long)blockIdx.x * kThreads + threadIdx.x;
-    if (e >= count) return;
-    float v = 0;
-    for (int s = 0; s < splits; s++) v += part_du[s * count + e];
-    du[e] = v;
-}
-
-// dx, 8 tokens a block; a thread owns channels, u and dz of a sequence come from the second-level cache.
-extern "C" __global__ void __launch_bounds__(kThreads) prompt_attention_backward_tokens(
-    void* __restrict__ dx,              // (B, N, V) of dx_type
-    const float* __restrict__ dscores,  // (B, H, P, N)
-    const float* __restrict__ dz,       // (B, P H, V)
-    const float* __restrict__ u,        // (B, P H, V)
-    const float* __restrict__ p,        // (B, H, P, N)
-    const int* __restrict__ dropout,    // (4) state of the stream or null
-    const void* __restrict__ keep_mask, // (B, H, P, N) factors of keep_type or null
-    int P, int H, int N, int V, int dx_stride, int dx_type, int keep_type, int site, float rate)
-{
-    constexpr int kCount = 8;
-    __shared__ float weights[kCount][kRows], gradients[kCount][kRows];
-    int b = blockIdx.y, t0 = blockIdx.x * kCount, all = P * H;
-    for (int channel0 = 0; channel0 < V; channel0 += kThreads)
-    {
-        int c = channel0 + threadIdx.x;
-        float sums[kCount] = {};
-        for (int row0 = 0; row0 < all; row0 += kRows)
-        {
-            __syncthreads();
-            if (threadIdx.x < kCount * kRows)
-            {
-                int t = threadIdx.x / kRows, r = threadIdx.x % kRows;
-                float w = 0, ds = 0;
-                if (t0 + t < N && row0 + r < all)
-                {
-                    size_t place = place_of(b, row0 + r, P, H) * N + t0 + t;
-                    w = p[place], ds = dscores[place];
-                    if (keep_mask) w *= load_typed(keep_mask, place, keep_type);
-                    if (dropout) w *= keep_factor(dropout, site, place, rate);
-                }
-                weights[t][r] = w, gradients[t][r] = ds;
-            }
-            __syncthreads();
-            for (int r = 0; c < V && r < kRows && row0 + r < all; r++)
-            {
-                size_t at = ((size_t)b * all + row0 + r) * V + c;
-                float x = dz[at], y = u[at];
-#pragma unroll
-                for (int t = 0; t < kCount; t++) sums[t] += weights[t][r] * x + gradients[t][r] * y;
-            }
-        }
-#pragma unroll
-        for (int t = 0; t < kCount; t++)
-        {
-            if (c < V && t0 + t < N) store_typed(dx, ((size_t)b * N + t0 + t) * dx_stride + c, dx_type, sums[t]);
         }
     }
 }

@@ -25,7 +25,7 @@ public sealed class AttentionKernelTests
             {
                 ways.Add(name, ElementType.F32);
                 ways.Add(name, ElementType.BF16);
-                if (name.StartsWith("tiles", StringComparison.Ordinal))
+                if (name.StartsWith("tiles", StringComparison.Ordinal) || name.Contains("16 bits", StringComparison.Ordinal))
                 {
                     ways.Add(name, ElementType.F16); // tensor cores
                 }
@@ -50,6 +50,11 @@ public sealed class AttentionKernelTests
         ["prompt, tokens split"] = b => OpScenarios.PromptAttention(b, 2, 1, 150, 33, 24, 12, 0.1f, null, true),
         ["prompt, groups of rows"] = b => OpScenarios.PromptAttention(b, 2, 8, 19, 30, 24, 12, 0.1f, null, true),
         ["prompt, more channels than threads hold"] = b => OpScenarios.PromptAttention(b, 1, 1, 6, 1100, 8, 4, 0, ElementType.F16, true, spread: 0.3),
+        ["prompt, 16 bits, one block a sequence"] = b => OpScenarios.PromptAttention(b, 128, 1, 5, 24, 12, 3, 0.2f, null, true),
+        ["prompt, 16 bits, tokens split"] = b => OpScenarios.PromptAttention(b, 2, 1, 150, 136, 24, 12, 0.1f, null, true),
+        ["prompt, 16 bits, groups of rows"] = b => OpScenarios.PromptAttention(b, 2, 8, 19, 32, 24, 12, 0.1f, null, true),
+        ["prompt, 16 bits, all channels"] = b => OpScenarios.PromptAttention(b, 1, 1, 35, 768, 16, 2, 0, null, true, spread: 0.3),
+        ["prompt, 16 bits, most channels"] = b => OpScenarios.PromptAttention(b, 1, 1, 20, 1000, 16, 4, 0.1f, null, false, spread: 0.3),
         ["prompt, short tiles"] = b => OpScenarios.PromptAttention(b, 1, 1, 9, 1500, 8, 8, 0, null, false, spread: 0.3),
     };
 
@@ -72,13 +77,15 @@ public sealed class AttentionKernelTests
 
     /// <summary>The purpose of the absorbed form: the features, which are most of the bytes, are read once forward and once backward.</summary>
     [Theory]
-    [InlineData(ElementType.F32)]
-    [InlineData(ElementType.F16)]
-    public unsafe void Prompt_attention_reads_every_byte_of_the_features_once(ElementType visual)
+    [InlineData(ElementType.F32, ElementType.F32)]
+    [InlineData(ElementType.F32, ElementType.F16)]
+    [InlineData(ElementType.BF16, ElementType.BF16)] // tensor cores
+    [InlineData(ElementType.BF16, ElementType.F16)]
+    public unsafe void Prompt_attention_reads_every_byte_of_the_features_once(ElementType real, ElementType visual)
     {
         const int Batch = 8;
         string folder = KernelHost.FolderFor("check", nameof(Prompt_attention_reads_every_byte_of_the_features_once));
-        using CudaBackend device = CudaBackend.Open(0, ElementType.F32, CudaUnderTest.Options(folder, "check"));
+        using CudaBackend device = CudaBackend.Open(0, real, CudaUnderTest.Options(folder, "check"));
         using OpBench b = new(device);
         (int tokens, int channels, int heads, int width) = (49, 40, 12, 24);
         Tensor x = b.Input("x", [Batch, tokens, channels], type: visual);

@@ -56,26 +56,33 @@ public sealed partial class CudaBackend
         "attention_forward_tiled" => OfTile(AttentionTile.Forward(HeadSizeOf(variant))),
         "attention_backward_tiled_queries" => OfTile(AttentionTile.BackwardQueries(HeadSizeOf(variant))),
         "attention_backward_tiled_keys" => OfTile(AttentionTile.BackwardKeys(HeadSizeOf(variant))),
-        "prompt_attention_forward" or "prompt_attention_backward" => new(PromptThreads, UsualPrompt(variant).SharedBytes),
+        "prompt_attention_forward" or "prompt_attention_backward" or "prompt_attention_forward_mma" or "prompt_attention_backward_mma" =>
+            new(PromptThreads, UsualPrompt(variant).SharedBytes),
         _ => null,
     };
 
     private static readonly AttentionSizes s_usualAttention = new(
         UsualBatch, UsualTokens, UsualTokens, UsualHeads, UsualHeads, UsualHeadSize, Causal: 0, BiasWide: 0, KeepWide: 0, Site: 0, Rate: 0);
 
-    /// <summary>One prompt token of a model with as many heads as a block of the variant has rows; DVP-BERT-base has 12.</summary>
+    /// <summary>
+    /// One prompt token of a model with as many heads as a block of the variant has rows, DVP-BERT-base's 12 where it does not say, and with as
+    /// many channels of the picture as it takes.
+    /// </summary>
     private static PromptPlan UsualPrompt(KernelVariant variant)
     {
-        int heads = variant.Options switch
+        (int heads, int channels) = variant.Options switch
         {
-            "tile_rows=4" => 4,
-            "tile_rows=8" => 8,
-            "tile_rows=12" => UsualHeads,
-            "tile_rows=16" => 16,
-            _ => throw new ArgumentException($"{variant} names no number of rows.", nameof(variant)),
+            "tile_rows=4" => (4, UsualChannels),
+            "tile_rows=8" => (8, UsualChannels),
+            "tile_rows=12" or "tile_channels=768" => (UsualHeads, UsualChannels),
+            "tile_rows=16" => (16, UsualChannels),
+            "tile_channels=256" => (UsualHeads, 256),
+            "tile_channels=1024" => (UsualHeads, PromptMmaChannels),
+            _ => throw new ArgumentException($"{variant} names no number of rows or channels.", nameof(variant)),
         };
         return FitPrompt(new PromptPlan(
-            UsualBatch, Prompts: 1, heads, UsualHeadSize, UsualVisualTokens, UsualChannels, Rows: 0, Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
+            UsualBatch, Prompts: 1, heads, UsualHeadSize, UsualVisualTokens, channels, TensorCores: variant.File == "prompt_attention_mma", Rows: 0,
+            Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
     }
 
     private static KernelLaunchShape OfTile(AttentionTile tile) => new(Warp * tile.Warps, tile.Bytes);
