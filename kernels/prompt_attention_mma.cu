@@ -12,8 +12,8 @@
 //
 // Rows and weights are float and mma takes 16 bits: each goes in twice, as the nearest 16-bit number and as that of what is left. The tokens are
 // exact, so products have 16 (bf16) or 22 (f16) good bits of the row's largest element in place of 8 or 11. The second multiplication
-// costs no time where bytes decide. Rows, and in backward the weights too, are first divided by a power of two that brings the largest into [1, 2): f16
-// neither overflows nor loses what is left.
+// costs no time where bytes decide. Rows, and in backward the weights too, are first divided by a power of two that brings the largest into
+// [1, 2): f16 neither overflows nor loses what is left.
 //
 // -D tile_channels: 256, 768 or 1024, the most that V may be; channels beyond V are zeros.
 // Cost for B sequences: B N V elements of traffic, 4 B P H N V FLOPs, twice that and 16 rows of them for the tensor cores.
@@ -53,6 +53,16 @@ template <typename Pair> __device__ __forceinline__ void split(Split& piece, int
         unpack(nearest, piece.high[i], type);
         piece.low[i] = pack(a - nearest[0], b - nearest[1], type);
     }
+}
+
+// What is left of a float that goes in as two.
+__device__ __forceinline__ float kept_of(float v)
+{
+    const real* type = nullptr;
+    float high[2], low[2];
+    unpack(high, pack(v, 0, type), type);
+    unpack(low, pack(v - high[0], 0, type), type);
+    return high[0] + low[0];
 }
 
 // The power of two that divides m >= 0 into [1, 2), as far as floats go, and its inverse.
@@ -112,7 +122,7 @@ template <typename Weigh> __device__ __forceinline__ void one_pass(
         });
     }
 
-    // The swizzle moves a chunk within eight, so that from one 16th chunk to the next, and from a token to the eighth after it, addresses differ by constants.
+    // The swizzle moves a chunk within eight: to the 16th chunk after it, and to the eighth token, addresses differ by constants.
     int fetched = 0, used = 0; // tokens
     auto fetch = [&](int stage)
     {
@@ -286,18 +296,20 @@ extern "C" __global__ void __launch_bounds__(kThreads, tile_channels > 768 ? 1 :
     size_t place = r < part.rows ? place_of(part.b, part.row0 + r, P, H) * N + part.token0 : 0;
     const float* first = dz + first_row * V;
     float largest = 0, delta = 0, dsum = 0;
+    for (int c = t; c < V && r < part.rows; c += kTokens) largest = fmaxf(largest, fabsf(first[(size_t)r * V + c]));
+
+    // delta is what the row's products with dz come to on average: of the dz that goes into them, or the difference of the two would be its rounding.
+    Unit of_row = unit_of(row_max(largest));
     for (int c = t; c < V && r < part.rows; c += kTokens)
     {
-        float d = first[(size_t)r * V + c];
-        largest = fmaxf(largest, fabsf(d));
-        delta += d * z[(first_row + r) * V + c];
+        delta += kept_of(first[(size_t)r * V + c] * of_row.inverse) * of_row.value * z[(first_row + r) * V + c];
     }
     delta = row_sum(delta);
     if (r < part.rows) dsum = dkept[first_row + r], delta += dsum * sum[first_row + r];
 
     Unit unit = unit_of(0); // of the weights: the largest so far
     float sums[2 * kSteps][4] = {};
-    one_pass(sums, factors, first, unit_of(row_max(largest)), x + ((size_t)part.b * N + part.token0) * x_stride, part, V, x_stride,
+    one_pass(sums, factors, first, of_row, x + ((size_t)part.b * N + part.token0) * x_stride, part, V, x_stride,
         [&](int token, bool there, float product) -> Weight
     {
         float ds = 0;

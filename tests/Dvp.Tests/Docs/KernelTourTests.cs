@@ -13,7 +13,7 @@ public sealed partial class KernelTourTests
         MatchCollection excerpts = Excerpt().Matches(tour);
         Assert.Equal(Regex.Count(tour, "```cuda"), excerpts.Count);
         Assert.Equal(
-            ["kernels/common/mma_tile.cuh", "kernels/layernorm.cu", "kernels/matmul_mma.cu", "kernels/prompt_attention.cu"],
+            ["kernels/common/mma_tile.cuh", "kernels/layernorm.cu", "kernels/matmul_mma.cu", "kernels/prompt_attention_mma.cu"],
             excerpts.Select(e => e.Groups["file"].Value).Distinct().Order(StringComparer.Ordinal));
         Assert.All(excerpts, e => Assert.Contains(e.Groups["code"].Value, Read(e.Groups["file"].Value), StringComparison.Ordinal));
     }
