@@ -1,52 +1,29 @@
-// attention_mma.cu: the forward pass of attention_tiled.cu on the tensor cores, for 16-bit storage and heads of up to 128 channels: what a
-// vision transformer spends its attention on. Formulas, masks and statistics are those of attention_short.cu; the backward pass is
-// attention_tiled.cu's.
+// attention_mma.cu: the forward pass of attention_short.cu and attention_tiled.cu on the tensor cores, for 16-bit storage and heads of up to 128 channels.
+// Formulas, masks and statistics are those of attention_short.cu; the backward pass is attention_backward_mma.cu's where sequences are short,
+// else attention_tiled.cu's.
 //
-// A block owns 64 queries, a warp 16 of them. Keys and values pass through two buffers of 64 rows, so that the next tile is on its way while this
-// one is multiplied. What mma leaves of q k^T in a lane's registers is what mma takes as the left operand of p v: the probabilities never
-// leave the registers. They are rounded to the storage type there (at most 2^-9 of 1, the row's largest); sums are float.
+// A block owns `tile` queries, a warp 16 of them. Keys and values pass through two buffers of `tile` rows, so that the next tile is on its way
+// while this one is multiplied; a short sequence is one tile, for which there is no second buffer. What mma leaves of q k^T in a lane's registers is
+// what mma takes as the left operand of p v: the probabilities never leave the registers. They are rounded to the storage type there
+// (at most 2^-9 of 1, the row's largest); sums are float.
 //
 // -D head_size: 64 or 128, the least that holds D; channels beyond D are zeros.
-// Cost at T rows: 4 T T D FLOPs a head, on tensor cores; keys and values are read once for 64 queries.
+// -D tile: 32 where queries and keys are no more, else 64.
+// Cost at T rows: 4 T T D FLOPs a head, on tensor cores; keys and values are read once for `tile` queries.
 
 #include "common/attention.cuh"
-#include "common/mma_tile.cuh"
+#include "common/head_rows.cuh"
 
-#ifndef head_size
-#define head_size 64
+#ifndef tile
+#define tile 64
 #endif
 
-constexpr int kQueries = 64;               // of a block
-constexpr int kKeys = 64;                  // of a tile
-constexpr int kHeadChunks = head_size / 8; // chunks of 16 bytes in a row of shared memory
-constexpr int kThreads = 128;
+constexpr int kQueries = tile, kKeys = tile; // of a block, of a buffer
+constexpr int kThreads = tile / 16 * kWarp;
+constexpr int kBlocks = (head_size == 64 ? 384 : 256) / kThreads; // of a multiprocessor, that registers allow
 
-// Begins to bring 64 rows of a head into shared memory, zeros where there is none; through registers where rows begin anywhere.
-__device__ __forceinline__ void fetch_rows(word_4* to, const real* from, int stride, int rows, int D, int aligned)
-{
-#pragma unroll
-    for (int e = threadIdx.x; e < 64 * kHeadChunks; e += kThreads)
-    {
-        int row = e / kHeadChunks, chunk = e % kHeadChunks;
-        int elements = row < rows ? min(8, max(0, D - chunk * 8)) : 0;
-        const real* p = elements ? from + (size_t)row * stride + chunk * 8 : from;
-        word_4* place = to + swizzled<kHeadChunks>(row, chunk);
-        if (aligned) cp_async_16(place, p, elements * 2);
-        else
-        {
-            word_4 words = {};
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-            {
-                if (i < elements) words.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
-            }
-            *place = words;
-        }
-    }
-}
-
-// Grid (B H, tiles of 64 queries). Shared memory: 5 * 64 * head_size * 2 bytes.
-extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
+// Grid (B H, tiles of queries). Shared memory: queries and one or two buffers of keys and values, tile * head_size * 2 bytes each.
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forward_mma(
     real* __restrict__ context,         // (B, Tq, H D)
     float* __restrict__ statistics,     // (B, H, Tq, 2) or null
     const real* __restrict__ q,         // (B, Tq, H D)
@@ -58,11 +35,11 @@ extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
     const int* __restrict__ dropout,    // (4) state of the stream or null
     const void* __restrict__ keep_mask, // (B, H, Tq, Tk) factors or null
     int Tq, int Tk, int H, int G, int D, int context_stride, int q_stride, int k_stride, int v_stride,
-    int q_aligned, int k_aligned, int v_aligned,
+    int q_aligned, int k_aligned, int v_aligned, int context_aligned, // 1: every head of every row begins at a multiple of 16 bytes
     int causal, int bias_wide, int keep_wide, int site, float scale, float rate)
 {
     extern __shared__ word_4 stages[];
-    constexpr int kTile = 64 * kHeadChunks;
+    constexpr int kTile = tile * kHeadChunks;
     word_4* queries = stages;
     int b = blockIdx.x / H, h = blockIdx.x % H, g = h / (H / G);
     int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, block_first = blockIdx.y * kQueries;
@@ -73,14 +50,14 @@ extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
     auto fetch = [&](int t0)
     {
         word_4* keys = stages + (1 + 2 * (t0 / kKeys % 2)) * kTile;
-        fetch_rows(keys, first_key + (size_t)t0 * k_stride, k_stride, Tk - t0, D, k_aligned);
-        fetch_rows(keys + kTile, first_value + (size_t)t0 * v_stride, v_stride, Tk - t0, D, v_aligned);
+        fetch_rows(keys, kKeys, first_key + (size_t)t0 * k_stride, k_stride, Tk - t0, D, k_aligned);
+        fetch_rows(keys + kTile, kKeys, first_value + (size_t)t0 * v_stride, v_stride, Tk - t0, D, v_aligned);
         cp_async_commit();
     };
 
     int end = rule.length;
     if (causal && block_first + kQueries + Tk - Tq < end) end = block_first + kQueries + Tk - Tq; // no query of the block sees further
-    fetch_rows(queries, q + ((size_t)b * Tq + block_first) * q_stride + h * D, q_stride, Tq - block_first, D, q_aligned);
+    fetch_rows(queries, kQueries, q + ((size_t)b * Tq + block_first) * q_stride + h * D, q_stride, Tq - block_first, D, q_aligned);
     cp_async_commit(); // by itself: a block whose sequence is empty brings no keys
     if (end > 0) fetch(0);
     cp_async_wait<0>();
@@ -176,20 +153,13 @@ extern "C" __global__ void __launch_bounds__(kThreads) attention_forward_mma(
         }
     }
 
+    float inverse[2];
 #pragma unroll
     for (int r = 0; r < 2; r++)
     {
         int i = i0 + 8 * r;
-        float inverse = total[r] == 0 ? 0 : 1 / total[r];
-        if (i >= Tq) continue;
-        if (statistics && lane % 4 == 0) save_statistics(statistics, rule.row + i, total[r] == 0 ? 0 : highest[r], inverse);
-        real* row = context + ((size_t)b * Tq + i) * context_stride + h * D;
-#pragma unroll
-        for (int n = 0; n < head_size / 8; n++)
-        {
-            int d = n * 8 + lane % 4 * 2;
-            if (d < D) store(row + d, o[n][2 * r] * inverse);
-            if (d + 1 < D) store(row + d + 1, o[n][2 * r + 1] * inverse);
-        }
+        inverse[r] = total[r] == 0 ? 0 : 1 / total[r];
+        if (i < Tq && statistics && lane % 4 == 0) save_statistics(statistics, rule.row + i, total[r] == 0 ? 0 : highest[r], inverse[r]);
     }
+    leave_head(context + (size_t)b * Tq * context_stride + h * D, context_stride, i0, Tq, D, context_aligned, o, inverse);
 }

@@ -11,6 +11,7 @@
 // Saved for backward: two floats a row, max_i and 1 / sum_i; 0 and 0 for a query that sees no key (its o is 0). The probabilities are made
 // again from them: at 17 keys that is 8 bytes a row in place of 68, and this file or attention_tiled.cu can read it. Both numbers, not
 // max + log(sum), which would round a maximum of 10^4 to 10^-3.
+// In 16-bit storage heads of up to 128 channels are attention_mma.cu's and attention_backward_mma.cu's.
 // Rows of q, k, v and of all gradients may be strided. Heads h of queries read key head h / (H / G).
 // Cost at T rows: q, k, v are read and o written once, 4 T D elements a head, which is the floor; 4 T T D FLOPs. Backward reads do as well and
 // writes three gradients, 7 T D elements; 10 T T D FLOPs.

@@ -6,7 +6,7 @@
 // gradients of the scores where the bias trains), one owns keys and walks the queries of all heads that share them, in order (dk, dv).
 //     delta_i = sum_j p_ij dp_ij = do_i . o_i        holds under dropout too, as o is made of the dropped probabilities
 //
-// Forward in 16-bit storage and up to 128 channels a head is attention_mma.cu's; everything else is done here.
+// In 16-bit storage and up to 128 channels a head forward is attention_mma.cu's, and backward of short sequences attention_backward_mma.cu's.
 //
 // -D head_size: 64, 128 or 256, the least that holds D; sums live in registers, one channel of each 32 a lane.
 // Cost at T rows: 4 T T D FLOPs a head forward, 14 backward (scores and dp twice); keys and values are read once for 32 queries.

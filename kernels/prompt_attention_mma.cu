@@ -22,6 +22,7 @@
 #include "common/philox.cuh"
 #include "common/prompt.cuh"
 #include "common/typed.cuh"
+#include "common/unit.cuh"
 
 #ifndef tile_channels
 #define tile_channels 768
@@ -63,19 +64,6 @@ __device__ __forceinline__ float kept_of(float v)
     unpack(high, pack(v, 0, type), type);
     unpack(low, pack(v - high[0], 0, type), type);
     return high[0] + low[0];
-}
-
-// The power of two that divides m >= 0 into [1, 2), as far as floats go, and its inverse.
-struct Unit
-{
-    float value, inverse;
-};
-
-__device__ __forceinline__ Unit unit_of(float m)
-{
-    unsigned exponent = __float_as_uint(m) >> 23;
-    exponent = exponent < 1 ? 1 : exponent > 253 ? 253 : exponent;
-    return {__uint_as_float(exponent << 23), __uint_as_float((254 - exponent) << 23)};
 }
 
 // Over the 16 threads of a row.

@@ -25,7 +25,7 @@ public sealed class AttentionKernelTests
             {
                 ways.Add(name, ElementType.F32);
                 ways.Add(name, ElementType.BF16);
-                if (name.StartsWith("tiles", StringComparison.Ordinal) || name.Contains("16 bits", StringComparison.Ordinal))
+                if (!name.StartsWith("prompt", StringComparison.Ordinal) || name.Contains("16 bits", StringComparison.Ordinal))
                 {
                     ways.Add(name, ElementType.F16); // tensor cores
                 }
@@ -39,6 +39,10 @@ public sealed class AttentionKernelTests
     {
         ["short"] = b => OpScenarios.Attention(b, new(2, 17, 33, 2, 2, 20) { Lengths = true, Mask = true, Bias = true, Dropout = 0.2f }),
         ["short, packed"] = b => OpScenarios.Attention(b, new(2, 18, 18, 2, 2, 64) { Lengths = true, Packed = true }),
+        ["short, one tile"] = b => OpScenarios.Attention(b, new(2, 17, 17, 3, 3, 64) { Lengths = true, Mask = true, Bias = true, Dropout = 0.1f }),
+        ["short, one tile, causal"] = b => OpScenarios.Attention(b, new(1, 32, 32, 2, 2, 72) { Causal = true, Dropout = 0.3f }),
+        ["short, longest"] = b => OpScenarios.Attention(b, new(1, 64, 64, 2, 2, 128) { Lengths = true, Packed = true }),
+        ["short, one query"] = b => OpScenarios.Attention(b, new(3, 1, 17, 2, 2, 64) { Lengths = true }),
         ["short forward, shared heads"] = b => OpScenarios.Attention(b, new(2, 6, 9, 4, 2, 12) { Causal = true, Mask = true }),
         ["short forward, wide heads"] = b => OpScenarios.Attention(b, new(1, 5, 40, 1, 1, 130) { Lengths = true }),
         ["tiles"] = b => OpScenarios.Attention(b, new(2, 35, 70, 2, 1, 24) { Causal = true, Lengths = true, Bias = true, Dropout = 0.3f }),

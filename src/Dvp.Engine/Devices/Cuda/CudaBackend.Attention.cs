@@ -50,6 +50,12 @@ public sealed partial class CudaBackend
     public override void AttentionForward(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options)
     {
         AttentionSizes a = CheckAttention(nameof(AttentionForward), context, saved, q, k, v, options);
+        if (AttentionFitsMma(a))
+        {
+            AttentionForwardMma(context, saved, q, k, v, options, a);
+            return;
+        }
+
         if (!a.ForwardIsShort)
         {
             AttentionForwardTiled(context, saved, q, k, v, options, a);
@@ -63,7 +69,7 @@ public sealed partial class CudaBackend
             a.Causal, a.BiasWide, a.KeepWide, a.Site, options.Scale, a.Rate);
     }
 
-    /// <summary>Gradients of <see cref="AttentionForward"/>; see kernels/attention_short.cu and attention_tiled.cu.</summary>
+    /// <summary>Gradients of <see cref="AttentionForward"/>; see kernels/attention_short.cu, attention_tiled.cu and attention_backward_mma.cu.</summary>
     public override void AttentionBackward(
         Tensor? dq, Tensor? dk, Tensor? dv, Tensor? dbias, Tensor dcontext, Tensor context, Tensor saved,
         Tensor q, Tensor k, Tensor v, AttentionOptions options)
@@ -81,19 +87,24 @@ public sealed partial class CudaBackend
         int scores = dbias is null ? 0 : checked(a.Heads * a.Queries * a.Keys);
         int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
         long scoreBytes = dbias is null ? 0 : (long)part * scores * sizeof(float);
-        long deltaBytes = a.BackwardIsShort ? 0 : saved.Count / 2 * sizeof(float);
+        bool mma = AttentionFitsMma(a) && a.Short && a.Heads == a.KeyHeads, whole = mma || a.BackwardIsShort;
+        long deltaBytes = whole ? 0 : saved.Count / 2 * sizeof(float);
         Workspace space = new(this, Workspace.Rounded(scoreBytes) + deltaBytes);
         (KernelArgument dscores, KernelArgument delta) = (space.Take(scoreBytes), space.Take(deltaBytes));
-        if (!a.BackwardIsShort)
+        if (!whole)
         {
             AttentionDelta(delta, dcontext, context, a);
             AttentionBackwardTiledKeys(dk, dv, dcontext, saved, delta, q, k, v, options, a);
         }
 
-        for (int first = 0; first < a.Batch && (a.BackwardIsShort || dq is not null || dbias is not null); first += part)
+        for (int first = 0; first < a.Batch && (whole || dq is not null || dbias is not null); first += part)
         {
             int count = Math.Min(part, a.Batch - first);
-            if (a.BackwardIsShort)
+            if (mma)
+            {
+                AttentionBackwardMma(dq, dk, dv, dscores, dcontext, saved, q, k, v, options, a, first, count);
+            }
+            else if (whole)
             {
                 AttentionBackwardShort(dq, dk, dv, dscores, dcontext, saved, q, k, v, options, a, first, count);
             }

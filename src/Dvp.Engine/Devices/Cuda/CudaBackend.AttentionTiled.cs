@@ -2,7 +2,7 @@ using Dvp.Engine.Tensors;
 
 namespace Dvp.Engine.Devices.Cuda;
 
-// Launches of kernels/attention_tiled.cu and attention_mma.cu. Checks and the choice of the file stand in CudaBackend.Attention.cs.
+// Launches of kernels/attention_tiled.cu. Checks and the choice of the file stand in CudaBackend.Attention.cs.
 public sealed partial class CudaBackend
 {
     /// <summary>Warps of a block, rows of a tile in shared memory, and the bytes of both.</summary>
@@ -37,34 +37,8 @@ public sealed partial class CudaBackend
         }
     }
 
-    /// <summary>Queries of a block of attention_mma.cu.</summary>
-    private const int AttentionMmaQueries = 64;
-
-    private const int AttentionMmaThreads = 128;
-
-    /// <summary>Queries, and two buffers of keys and values, in the 16-bit type; rows are as long as the kernel is compiled for.</summary>
-    private static int AttentionMmaBytes(int headSize) => 5 * AttentionMmaQueries * (headSize <= 64 ? 64 : 128) * sizeof(ushort);
-
-    /// <summary>The tensor cores' kernel: 16-bit storage, heads of up to 128 channels.</summary>
-    private void AttentionForwardMma(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options, in AttentionSizes a)
-    {
-        int heads = a.HeadSize % 8 == 0 ? 1 : 0; // every head begins at a multiple of 16 bytes if its row does
-        Kernel("attention_forward_mma", "attention_mma", _real, a.TiledOptions).Launch(
-            (a.Batch * a.Heads, DivideUp(a.Queries, AttentionMmaQueries)), AttentionMmaThreads, AttentionMmaBytes(a.HeadSize),
-            context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
-            a.Queries, a.Keys, a.Heads, a.KeyHeads, a.HeadSize, context.RowStride, q.RowStride, k.RowStride, v.RowStride,
-            heads & InEights(q), heads & InEights(k), heads & InEights(v),
-            a.Causal, a.BiasWide, a.KeepWide, a.Site, options.Scale, a.Rate);
-    }
-
     private void AttentionForwardTiled(Tensor context, Tensor? saved, Tensor q, Tensor k, Tensor v, AttentionOptions options, in AttentionSizes a)
     {
-        if (_real != ElementType.F32 && a.HeadSize <= 128)
-        {
-            AttentionForwardMma(context, saved, q, k, v, options, a);
-            return;
-        }
-
         AttentionTile tile = AttentionTile.Forward(a.HeadSize);
         Kernel("attention_forward_tiled", "attention_tiled", _real, a.TiledOptions).Launch(
             (a.Batch * a.Heads, DivideUp(a.Queries, tile.Owned)), (32, tile.Warps), tile.Bytes,

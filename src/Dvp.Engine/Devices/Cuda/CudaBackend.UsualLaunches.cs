@@ -52,7 +52,10 @@ public sealed partial class CudaBackend
 
         "attention_forward_short" => new(Warp * s_usualAttention.ForwardWarps, s_usualAttention.ShortForwardBytes),
         "attention_backward_short" => new(Warp * s_usualAttention.BackwardWarps, s_usualAttention.ShortBackwardBytes),
-        "attention_forward_mma" => new(AttentionMmaThreads, AttentionMmaBytes(HeadSizeOf(variant))),
+        "attention_forward_mma" => new(UsualMma(variant).ForwardThreads, UsualMma(variant).ForwardBytes(UsualMmaTokens(variant))),
+        "attention_backward_mma" => new(
+            AttentionMmaPlan.BackwardThreads(UsualMmaTokens(variant), UsualMmaTokens(variant)),
+            UsualMma(variant).BackwardBytes(UsualMmaTokens(variant), UsualMmaTokens(variant))),
         "attention_forward_tiled" => OfTile(AttentionTile.Forward(HeadSizeOf(variant))),
         "attention_backward_tiled_queries" => OfTile(AttentionTile.BackwardQueries(HeadSizeOf(variant))),
         "attention_backward_tiled_keys" => OfTile(AttentionTile.BackwardKeys(HeadSizeOf(variant))),
@@ -84,6 +87,19 @@ public sealed partial class CudaBackend
             UsualBatch, Prompts: 1, heads, UsualHeadSize, UsualVisualTokens, channels, TensorCores: variant.File == "prompt_attention_mma", Rows: 0,
             Tile: 0, UsualVisualTokens, KeepType: ElementType.F32));
     }
+
+    private static AttentionMmaPlan UsualMma(KernelVariant variant) => variant.Options switch
+    {
+        "head_size=64 tile=32" => new(64, 32),
+        "head_size=64 tile=64" => new(64, 64),
+        "head_size=128 tile=32" => new(128, 32),
+        "head_size=128 tile=64" => new(128, 64),
+        _ => throw new ArgumentException($"{variant} names no head size and tile.", nameof(variant)),
+    };
+
+    /// <summary>Questions with their prompt; where the tile holds more, pictures forward and as many tokens as one block takes backward.</summary>
+    private static int UsualMmaTokens(KernelVariant variant) =>
+        UsualMma(variant).Tile == 32 ? UsualTokens : variant.File == "attention_mma" ? UsualVisualTokens : AttentionShortTokens;
 
     private static KernelLaunchShape OfTile(AttentionTile tile) => new(Warp * tile.Warps, tile.Bytes);
 

@@ -19,12 +19,16 @@ internal static class KernelCatalog
     private static readonly ElementType[] s_single = [ElementType.F32];
     private static readonly ElementType[] s_halves = [ElementType.BF16, ElementType.F16];
 
+    private static readonly string[] s_attentionTiles =
+        ["head_size=64 tile=32", "head_size=64 tile=64", "head_size=128 tile=32", "head_size=128 tile=64"];
+
     // File, the storage types it is compiled for, and the option strings besides.
     private static readonly (string File, ElementType[] Reals, string[] Options)[] s_files =
     [
         ("adamw", s_single, [""]),
         ("adapter", s_halves, [""]),
-        ("attention_mma", s_halves, ["head_size=64", "head_size=128"]),
+        ("attention_backward_mma", s_halves, s_attentionTiles),
+        ("attention_mma", s_halves, s_attentionTiles),
         ("attention_short", s_reals, [""]),
         ("attention_tiled", s_reals, ["head_size=64", "head_size=128", "head_size=256"]),
         ("bce_with_logits", s_reals, [""]),
