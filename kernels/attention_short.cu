@@ -11,7 +11,7 @@
 // Saved for backward: two floats a row, max_i and 1 / sum_i; 0 and 0 for a query that sees no key (its o is 0). The probabilities are made
 // again from them: at 17 keys that is 8 bytes a row in place of 68, and this file or attention_tiled.cu can read it. Both numbers, not
 // max + log(sum), which would round a maximum of 10^4 to 10^-3.
-// In 16-bit storage heads of up to 128 channels are attention_mma.cu's and attention_backward_mma.cu's.
+// For f32; in 16-bit storage the tensor cores do it (attention_mma.cu, attention_backward_mma.cu). dbias is attention_bias.cu's.
 // Rows of q, k, v and of all gradients may be strided. Heads h of queries read key head h / (H / G).
 // Cost at T rows: q, k, v are read and o written once, 4 T D elements a head, which is the floor; 4 T T D FLOPs. Backward reads do as well and
 // writes three gradients, 7 T D elements; 10 T T D FLOPs.
@@ -276,17 +276,4 @@ extern "C" __global__ void __launch_bounds__(256, 2) attention_backward_short(
             }
         }
     }
-}
-
-// dbias += the gradients of the scores, summed over the sequences in their order; one thread an element.
-extern "C" __global__ void __launch_bounds__(128) attention_backward_bias(
-    void* __restrict__ dbias,           // (H, Tq, Tk) += real or float
-    const float* __restrict__ dscores,  // (sequences, H, Tq, Tk)
-    int sequences, int count, int wide)
-{
-    int e = blockIdx.x * blockDim.x + threadIdx.x;
-    if (e >= count) return;
-    float sum = 0;
-    for (int b = 0; b < sequences; b++) sum += dscores[(size_t)b * count + e];
-    store_mixed(dbias, e, wide, load_mixed(dbias, e, wide) + sum);
 }

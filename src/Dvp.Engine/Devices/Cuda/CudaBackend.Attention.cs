@@ -56,13 +56,13 @@ public sealed partial class CudaBackend
             return;
         }
 
-        if (!a.ForwardIsShort)
+        if (!a.ForwardIsShort || _real != ElementType.F32)
         {
             AttentionForwardTiled(context, saved, q, k, v, options, a);
             return;
         }
 
-        Kernel("attention_forward_short", "attention_short", _real).Launch(
+        Kernel("attention_forward_short", "attention_short", ElementType.F32).Launch(
             a.Batch * a.Heads, (32, a.ForwardWarps), a.ShortForwardBytes,
             context, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout), options.Dropout?.KeepMask,
             a.Queries, a.Keys, a.Heads, a.KeyHeads, a.HeadSize, context.RowStride, q.RowStride, k.RowStride, v.RowStride,
@@ -87,7 +87,7 @@ public sealed partial class CudaBackend
         int scores = dbias is null ? 0 : checked(a.Heads * a.Queries * a.Keys);
         int part = dbias is null ? a.Batch : (int)Math.Clamp(AttentionScoreGradientBytes / (sizeof(float) * Math.Max(1L, scores)), 1, Math.Max(1, a.Batch));
         long scoreBytes = dbias is null ? 0 : (long)part * scores * sizeof(float);
-        bool mma = AttentionFitsMma(a) && a.Short && a.Heads == a.KeyHeads, whole = mma || a.BackwardIsShort;
+        bool mma = AttentionFitsMma(a) && a.Short && a.Heads == a.KeyHeads, whole = mma || (a.BackwardIsShort && _real == ElementType.F32);
         long deltaBytes = whole ? 0 : saved.Count / 2 * sizeof(float);
         Workspace space = new(this, Workspace.Rounded(scoreBytes) + deltaBytes);
         (KernelArgument dscores, KernelArgument delta) = (space.Take(scoreBytes), space.Take(deltaBytes));
@@ -115,7 +115,7 @@ public sealed partial class CudaBackend
 
             if (dbias is not null)
             {
-                Kernel("attention_backward_bias", "attention_short", _real).Launch(
+                Kernel("attention_backward_bias", "attention_bias", _real).Launch(
                     DivideUp(scores, AttentionBiasThreads), AttentionBiasThreads, 0, dbias, dscores, count, scores, dbiasWide);
             }
         }
@@ -124,7 +124,7 @@ public sealed partial class CudaBackend
     private void AttentionBackwardShort(
         Tensor? dq, Tensor? dk, Tensor? dv, KernelArgument dscores, Tensor dcontext, Tensor saved, Tensor q, Tensor k, Tensor v,
         AttentionOptions options, AttentionSizes a, int first, int count) =>
-        Kernel("attention_backward_short", "attention_short", _real).Launch(
+        Kernel("attention_backward_short", "attention_short", ElementType.F32).Launch(
             count * a.Heads, (32, a.BackwardWarps), a.ShortBackwardBytes,
             dq, dk, dv, dscores, dcontext, saved, q, k, v, options.Bias, options.KeyMask, options.KeyLengths, StreamOf(options.Dropout),
             options.Dropout?.KeepMask, first, a.Queries, a.Keys, a.Heads, a.HeadSize, dq?.RowStride ?? 0, dk?.RowStride ?? 0, dv?.RowStride ?? 0,
