@@ -99,7 +99,8 @@ public sealed unsafe class CublasLt : IDisposable
                 15 => "CUBLAS_STATUS_NOT_SUPPORTED",
                 _ => "a status that has no name here",
             };
-            throw CudaException.Of(call, result, name, "", kernel: null, lastLaunch: null);
+            string advice = result == 1 ? " The library cannot use the device, or not with this driver: see nvidia-smi." : "";
+            throw CudaException.Of(call, result, name, "", kernel: null, lastLaunch: null, advice);
         }
     }
 }

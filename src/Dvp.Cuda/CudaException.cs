@@ -46,7 +46,8 @@ public sealed class CudaException : Exception
     /// <param name="description">The library's own words about it.</param>
     /// <param name="kernel">The kernel launched by the call, or null.</param>
     /// <param name="lastLaunch">The kernel launched last on the context, or null.</param>
-    internal static CudaException Of(string call, int code, string name, string description, string? kernel, string? lastLaunch)
+    /// <param name="advice">What to do about it; empty, or a sentence with a space in front.</param>
+    internal static CudaException Of(string call, int code, string name, string description, string? kernel, string? lastLaunch, string advice)
     {
         string function = FunctionName(call);
         string subject = kernel is null ? function : $"{kernel} ({function})";
@@ -57,7 +58,7 @@ public sealed class CudaException : Exception
         string text = description.Length == 0 || description == name ? "" : $": {description}";
         return new CudaException(
             function, code, name,
-            string.Create(CultureInfo.InvariantCulture, $"{subject} failed with {name} ({code}){text}.{late}{CudaErrors.Advice(code)}"),
+            string.Create(CultureInfo.InvariantCulture, $"{subject} failed with {name} ({code}){text}.{late}{advice}"),
             kernel ?? (earlier ? lastLaunch : null))
         {
             FromEarlierLaunch = earlier,

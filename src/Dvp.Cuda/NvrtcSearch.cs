@@ -17,7 +17,7 @@ public sealed record NvrtcSearch(string? Path, IReadOnlyList<string> Folders, Cu
     /// <summary>The file names of every version that fits, best first.</summary>
     public IReadOnlyList<string> Names => NamesFor(Driver?.Major ?? NewestKnown);
 
-    /// <summary>What is tried, best first: names for the loader, then files.</summary>
+    /// <summary>What is tried, the newest version that fits first: by its name for the loader, then in the folders.</summary>
     public IReadOnlyList<string> Candidates => LibraryFiles.Candidates(Path, Names, Folders);
 
     /// <summary>Folders in which toolkits and Python packages usually put the library.</summary>

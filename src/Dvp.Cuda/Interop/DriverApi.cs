@@ -147,7 +147,7 @@ internal sealed unsafe class DriverApi
         byte* text;
         string name = cuGetErrorName(result, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "an unknown error";
         string description = cuGetErrorString(result, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
-        return CudaException.Of(call, result, name, description, kernel, lastLaunch);
+        return CudaException.Of(call, result, name, description, kernel, lastLaunch, CudaErrors.Advice(result));
     }
 }
 

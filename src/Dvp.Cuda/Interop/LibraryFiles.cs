@@ -6,7 +6,7 @@ namespace Dvp.Cuda.Interop;
 /// <summary>Finds and loads a native library by name, by file or by folder.</summary>
 internal static class LibraryFiles
 {
-    /// <summary>What to try, best first: names that the loader looks up, or paths.</summary>
+    /// <summary>What to try, best first: each name where the loader looks it up, then where it lies in the folders.</summary>
     /// <param name="given">A file, or a folder that holds one of the names; null for the usual places.</param>
     /// <param name="names">The file names that the library may have, best first.</param>
     /// <param name="folders">Folders that are searched after the loader's own places.</param>
@@ -17,9 +17,9 @@ internal static class LibraryFiles
             return [Path.GetFullPath(given)];
         }
 
-        return given is not null ? InFolder(Path.GetFullPath(given)) : [.. names, .. folders.SelectMany(InFolder).Where(File.Exists)];
-
-        string[] InFolder(string folder) => [.. names.Select(n => Path.Combine(folder, n))];
+        return given is not null
+            ? [.. names.Select(n => Path.Combine(Path.GetFullPath(given), n))]
+            : [.. names.SelectMany(n => folders.Select(f => Path.Combine(f, n)).Where(File.Exists).Prepend(n))];
     }
 
     /// <summary>Loads the first candidate that can be loaded.</summary>

@@ -27,7 +27,6 @@ public enum DeviceKind
 public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
 {
     private const int NoLibrary = 0; // of CudaException.Code
-    private const int NoGpu = 100;
 
     /// <summary>The best device that is there.</summary>
     public static DeviceChoice Auto => new(DeviceKind.Auto);
@@ -75,7 +74,7 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
 
     private CudaBackend OpenCuda(ElementType? type, CudaOptions cuda) => CudaBackend.Open(Index, type ?? ElementType.BF16, cuda);
 
-    /// <summary>A GPU on which a kernel runs, else the CPU. Where there is no driver or no GPU nobody is told why.</summary>
+    /// <summary>A GPU on which a kernel runs, else the CPU. Why not is said wherever there is a driver, or one was named.</summary>
     private Backend OpenBest(int threads, ElementType? type, Action<string>? note, CudaOptions cuda)
     {
         CudaBackend? gpu = null;
@@ -91,9 +90,9 @@ public readonly record struct DeviceChoice(DeviceKind Kind, int Index = 0)
         catch (DvpException e) when (e.ExitCode == DvpExitCode.NoDevice)
         {
             gpu?.Dispose();
-            if (gpu is not null || e.InnerException is not CudaException { Code: NoLibrary or NoGpu })
+            if (gpu is not null || cuda.Driver is not null || e.InnerException is not CudaException { Code: NoLibrary })
             {
-                note?.Invoke($"auto took the CPU: {e.Message}");
+                note?.Invoke($"auto took the CPU: {(e.InnerException as CudaException ?? (Exception)e).Message}");
             }
 
             return OpenCpu(threads, type);

@@ -58,6 +58,17 @@ public sealed class NvrtcTests : IDisposable
     }
 
     [Fact]
+    public void The_newest_that_fits_is_tried_first_in_whichever_folder_it_lies()
+    {
+        string older = Directory.CreateDirectory(Path.Combine(_folder, "older")).FullName, newer = Directory.CreateDirectory(Path.Combine(_folder, "newer")).FullName;
+        NvrtcSearch thirteen = new(null, [older, newer], new CudaVersion(13, 0)), twelve = thirteen with { Driver = new CudaVersion(12, 4) };
+        File.WriteAllText(Path.Combine(older, twelve.Names[0]), "");
+        File.WriteAllText(Path.Combine(newer, thirteen.Names[0]), "");
+        Assert.Equal([Path.Combine(newer, thirteen.Names[0]), Path.Combine(older, twelve.Names[0])], thirteen.Candidates.Where(Path.IsPathRooted));
+        Assert.Equal([Path.Combine(older, twelve.Names[0])], twelve.Candidates.Where(Path.IsPathRooted));
+    }
+
+    [Fact]
     [Requires(Capability.Nvrtc)]
     public void A_kernel_file_compiles_to_machine_code_and_to_ptx()
     {
