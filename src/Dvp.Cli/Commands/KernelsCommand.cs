@@ -110,28 +110,78 @@ internal static class KernelsCommand
         DvpCommand command = new(
             host, "show", "Compiles one kernel and shows registers, shared memory, spills and occupancy, or its machine code.",
             "dvp kernels show layernorm_forward_warp_per_row",
-            "dvp kernels show layernorm_forward_warp_per_row --arch sm_90a --type bf16 --sass");
+            "dvp kernels show layernorm_forward_warp_per_row --arch sm_90a --type bf16 --sass",
+            "dvp kernels show matmul_mma_forward --options tile_n=64 --arch sm_80 --sass");
         Argument<string> entry = command.Argument("entry", "Entry point, as kernels list names it.");
         Option<string[]> arch = command.With(Architectures());
         Option<string?> type = command.With(CommonOptions.OptionalOneOf("--type", "Only one storage type:", "all; bf16 with --sass", s_types));
+        Option<string?> options = command.With(CommonOptions.Text(
+            "--options", "Only variants with these definitions, as kernels list has them (\"tile_m=128 tile_n=64\"). Default: all; the first with --sass.",
+            "definitions"));
         Option<bool> sass = command.With(CommonOptions.Switch(
-            "--sass", "The instructions for the first architecture, where CUDA's nvdisasm is found. Default: the figures."));
+            "--sass",
+            "The instructions for the first architecture, and how many of each kind the function and each of its loops have, where CUDA's nvdisasm is found. "
+                + "Default: the figures."));
         return command.Runs((parse, output) =>
         {
             string name = parse.GetValue(entry)!;
             string[] targets = parse.GetValue(arch)!;
-            string? only = parse.GetValue(type);
+            string? only = parse.GetValue(type), definitions = parse.GetValue(options);
             if (parse.GetValue(sass))
             {
-                string code = Disassembler.Disassemble(KernelTools.MachineCode(DvpEnvironment.CudaOptions(), targets[0], name, only ?? "bf16"), name);
-                output.Line(code);
-                output.Result(json => json.WriteString("sass", code));
+                PrintInstructions(output, name, targets[0], only, definitions);
                 return 0;
             }
 
-            Print(output, [.. KernelTools.Measure(DvpEnvironment.CudaOptions(), targets, name, Progress(output)).Where(f => only is null || f.Real == only)]);
+            Print(output, [.. KernelTools.Measure(DvpEnvironment.CudaOptions(), targets, name, Progress(output))
+                .Where(f => (only is null || f.Real == only) && KernelTools.Has(f.Options, definitions))]);
             return 0;
         });
+    }
+
+    private static void PrintInstructions(CommandOutput output, string entry, string architecture, string? type, string? definitions)
+    {
+        Disassembler disassembler = Disassembler.Find(); // before anything is compiled
+        (KernelListing variant, byte[] machine) = KernelTools.MachineCode(DvpEnvironment.CudaOptions(), architecture, entry, type, definitions);
+        MachineCodeListing code = disassembler.Disassemble(machine, entry);
+        output.Line(code.Text);
+        output.Line($"{entry}, {variant.Real}{(variant.Options.Length > 0 ? " " : "")}{variant.Options}, {architecture}");
+        foreach (string line in code.Summary())
+        {
+            output.Line(line);
+        }
+
+        output.Result(json =>
+        {
+            json.WriteString("type", variant.Real);
+            json.WriteString("options", variant.Options);
+            json.WriteString("arch", architecture);
+            json.WriteString("sass", code.Text);
+            Write(json, "counts", code.Instructions);
+            json.WriteStartArray("loops");
+            foreach ((int Start, int End) loop in code.Loops)
+            {
+                json.WriteStartObject();
+                json.WriteNumber("start", loop.Start);
+                json.WriteNumber("end", loop.End);
+                Write(json, "counts", code.Of(loop));
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        });
+    }
+
+    private static void Write(Utf8JsonWriter json, string name, IReadOnlyList<MachineInstruction> instructions)
+    {
+        json.WriteStartObject(name);
+        json.WriteNumber("total", instructions.Count);
+        foreach ((string kind, int count) in MachineCodeListing.Count(instructions))
+        {
+            json.WriteNumber(kind, count);
+        }
+
+        json.WriteEndObject();
     }
 
     private static DvpCommand Resources(CliHost host)

@@ -4,31 +4,38 @@ using Dvp.Settings;
 
 namespace Dvp.Profiling;
 
-/// <summary>Machine code as text, by CUDA's nvdisasm where it is found.</summary>
-public static class Disassembler
+/// <summary>Machine code as text, by CUDA's nvdisasm.</summary>
+public sealed class Disassembler
 {
     /// <summary>The program's name.</summary>
     public const string Program = "nvdisasm";
 
+    private readonly string _file;
+
+    private Disassembler(string file) => _file = file;
+
+    /// <summary>Looks for the program.</summary>
+    /// <exception cref="DvpException">It is not there.</exception>
+    public static Disassembler Find() => new(DvpEnvironment.FindCudaProgram(Program) ?? throw new DvpException(
+        $"{Program} was not found on the PATH, beside NVRTC or in CUDA_PATH/bin; it comes with the CUDA toolkit. Leave --sass out, or install it."));
+
     /// <summary>The instructions of one function.</summary>
     /// <param name="cubin">Compiled code.</param>
     /// <param name="entry">The function.</param>
-    /// <exception cref="DvpException">nvdisasm is not found, fails, or knows no such function.</exception>
-    public static string Disassemble(byte[] cubin, string entry)
+    /// <exception cref="DvpException">The program fails, or knows no such function.</exception>
+    public MachineCodeListing Disassemble(byte[] cubin, string entry)
     {
-        string program = DvpEnvironment.FindCudaProgram(Program) ?? throw new DvpException(
-            $"{Program} was not found on the PATH, beside NVRTC or in CUDA_PATH/bin; it comes with the CUDA toolkit. Leave --sass out, or install it.");
         string file = Path.Combine(Path.GetTempPath(), $"dvp-{Guid.NewGuid():N}.cubin");
         try
         {
             File.WriteAllBytes(file, cubin);
-            using Process process = Process.Start(new ProcessStartInfo(program, ["-c", file]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using Process process = Process.Start(new ProcessStartInfo(_file, ["-c", file]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string text = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             return process.ExitCode == 0
-                ? Function(text, entry) ?? throw new DvpException($"{program} shows no function {entry}.")
-                : throw new DvpException($"{program} failed: {errors.GetAwaiter().GetResult().Trim()}");
+                ? MachineCodeListing.Parse(Function(text, entry) ?? throw new DvpException($"{_file} shows no function {entry}."))
+                : throw new DvpException($"{_file} failed: {errors.GetAwaiter().GetResult().Trim()}");
         }
         finally
         {

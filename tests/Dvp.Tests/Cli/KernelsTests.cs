@@ -63,21 +63,32 @@ public sealed class KernelsTests
     }
 
     [Fact]
-    [Requires(Capability.Nvrtc)]
-    public void Instructions_are_shown_where_the_disassembler_is_found_and_else_an_error_names_it()
+    [Requires(Capability.Nvrtc | Capability.Nvdisasm)]
+    public void Instructions_are_shown_with_their_counts()
     {
         ToolRun run = Tool.Run("kernels", "show", Entry, "--arch", "sm_80", "--sass");
-        if (DvpEnvironment.FindCudaProgram(Disassembler.Program) is null)
-        {
-            Assert.Equal(2, run.Code);
-            Assert.Contains(Disassembler.Program, run.Error);
-        }
-        else
-        {
-            Assert.True(run.Code == 0, run.Error);
-            Assert.Contains("EXIT ;", run.Out);
-            Assert.DoesNotContain("column_sums_slice:", run.Out);
-        }
+        Assert.True(run.Code == 0, run.Error);
+        Assert.Contains("EXIT ;", run.Out);
+        Assert.DoesNotContain("NOP;", run.Out);
+        Assert.DoesNotContain("column_sums_slice:", run.Out);
+        Assert.Contains($"{Entry}, bf16, sm_80\nwhole function, ", run.Out);
+
+        // Definitions choose the variant, and where there is no bf16 the kernel's own type is shown.
+        JsonElement json = Tool.Run("kernels", "show", "matmul_simt_forward", "--options", "tile=64", "--arch", "sm_90a", "--sass", "--json").Json;
+        Assert.Equal(("f32", "tile=64"), (json.GetProperty("type").GetString(), json.GetProperty("options").GetString()));
+        Assert.True(json.GetProperty("counts").GetProperty("FFMA").GetInt32() >= 64);
+        Assert.NotEqual(0, json.GetProperty("loops").GetArrayLength());
+        Tool.AssertFails(2, "tile=7", "kernels", "show", "matmul_simt_forward", "--options", "tile=7", "--sass");
+    }
+
+    [Fact]
+    public void A_disassembler_that_is_not_there_is_named_with_what_to_do()
+    {
+        using TemporaryFolder empty = new();
+        Dictionary<string, string> nothing = new(StringComparer.Ordinal) { ["PATH"] = empty.Root, ["DVP_NVRTC"] = empty.Root, ["CUDA_PATH"] = empty.Root };
+        ToolRun run = CommandProcess.Run(nothing, "kernels", "show", Entry, "--arch", "sm_80", "--sass");
+        Assert.Equal(2, run.Code);
+        Assert.Contains("nvdisasm was not found on the PATH, beside NVRTC or in CUDA_PATH/bin", run.Error);
     }
 
     [Fact]
@@ -87,6 +98,41 @@ public sealed class KernelsTests
         Assert.Equal("one:\n  A ;", Disassembler.Function(Listing, "one"));
         Assert.Equal("one_more:\n  B ;", Disassembler.Function(Listing, "one_more"));
         Assert.Null(Disassembler.Function(Listing, "two"));
+    }
+
+    [Fact]
+    public void Loops_and_kinds_of_instructions_are_read_from_a_listing()
+    {
+        const string Function = """
+            one:
+            .text.one:
+                    /*0000*/                   LDC R1, c[0x0][0x28] ;
+            .L_x_1:
+                    /*0010*/                   LDGSTS.E.BYPASS.128 [R17+0x2000], desc[UR10][R10.64] ;
+            .L_x_2:
+                    /*0020*/              @!P1 LDG.E.U16 R2, desc[UR4][R2.64+0x6] ;
+                    /*0030*/              @!P0 BRA `(.L_x_2) ;
+                    /*0040*/                   HMMA.16816.F32.BF16 R4, R32, R26, R4 ;
+                    /*0050*/                   @P5 BRA `(.L_x_1) ;
+                    /*0060*/                   BRA.U !UP0, `(.L_x_1) ;
+                    /*0070*/                   EXIT ;
+            .L_x_3:
+                    /*0080*/                   BRA `(.L_x_3);
+                    /*0090*/                   NOP;
+            """;
+        MachineCodeListing listing = MachineCodeListing.Parse(Function);
+        Assert.Equal(9, listing.Instructions.Count);
+        Assert.Equal([(0x10, 0x60), (0x20, 0x30)], listing.Loops);
+        Assert.Equal(
+            [
+                "whole function, 9 instructions: HMMA 1, LDGSTS.BYPASS.128 1, LDG.16 1, control 5, other 1",
+                "loop 0010-0060, 4 instructions: HMMA 1, LDGSTS.BYPASS.128 1, control 2",
+                "  loop 0020-0030, 2 instructions: LDG.16 1, control 1",
+            ],
+            listing.Summary());
+        Assert.Equal([16, 2], listing.Instructions.Where(i => i.Name.StartsWith("LDG", StringComparison.Ordinal)).Select(i => i.Bytes));
+        Assert.StartsWith("one:\n.text.one:\n", listing.Text);
+        Assert.DoesNotContain("NOP", listing.Text);
     }
 
     [Fact]

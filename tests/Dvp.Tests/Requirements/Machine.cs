@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Dvp.Cuda;
 using Dvp.Engine.Devices.Cuda;
+using Dvp.Profiling;
 using Dvp.Settings;
 
 namespace Dvp.Tests;
@@ -55,6 +56,7 @@ public static unsafe class Machine
         Capability.KernelHost => ProbeKernelHost(),
         Capability.Python => Python is null ? "no python3 on the path" : null,
         Capability.CudaDevice => OnGpu ? ProbeCuda() : ProbeKernelHost(),
+        Capability.Nvdisasm => DvpEnvironment.FindCudaProgram(Disassembler.Program) is null ? $"no {Disassembler.Program}" : null,
         Capability.CppCompiler => CppCompiler is null ? $"none of {string.Join(", ", s_compilers)} on the path" : null,
         _ => throw new ArgumentOutOfRangeException(nameof(capability)),
     };

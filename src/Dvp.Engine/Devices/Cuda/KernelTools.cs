@@ -57,8 +57,7 @@ public static class KernelTools
     public static string PortableTarget => KernelCompiler.PortableTarget;
 
     /// <summary>Every variant, in the order of the catalog.</summary>
-    public static IReadOnlyList<KernelListing> List() => [.. KernelCatalog.All.Select(v => new KernelListing(
-        v.File, KernelCompiler.TypeName(v.Real), v.Options, [.. Entries(v).Order(StringComparer.Ordinal)]))];
+    public static IReadOnlyList<KernelListing> List() => [.. KernelCatalog.All.Select(Listing)];
 
     /// <summary>Compiles every variant into a folder that a device reads before it compiles anything; what the cache has is taken from there.</summary>
     /// <param name="options">Where NVRTC is, and the cache.</param>
@@ -116,19 +115,31 @@ public static class KernelTools
         return KernelResourceTable.ToMarkdown(Compile(nvrtc, Architectures, null, MeasuredFolder(options), progress), nvrtc.Version.ToString());
     }
 
-    /// <summary>Machine code of the first variant that has an entry point and a storage type.</summary>
+    /// <summary>Machine code of the first variant that has an entry point, a storage type and definitions.</summary>
     /// <param name="options">Where NVRTC is.</param>
     /// <param name="architecture">What for.</param>
     /// <param name="entry">The entry point.</param>
-    /// <param name="real">Storage type: f32, bf16, f16.</param>
+    /// <param name="real">Storage type: f32, bf16, f16; null for bf16, where the kernel has it.</param>
+    /// <param name="definitions">Some or all of the variant's definitions, as <c>tile_m=128</c>; null for any.</param>
+    /// <returns>The variant, and its code.</returns>
     /// <exception cref="DvpException">NVRTC is missing or does not know the architecture, or no kernel has that name.</exception>
-    public static byte[] MachineCode(CudaOptions options, string architecture, string entry, string real)
+    public static (KernelListing Variant, byte[] Code) MachineCode(
+        CudaOptions options, string architecture, string entry, string? real = null, string? definitions = null)
     {
-        KernelVariant variant = With(entry).FirstOrDefault(v => KernelCompiler.TypeName(v.Real) == real);
-        return variant.File is null
-            ? throw new DvpException($"{entry} is not compiled for {real}.")
-            : KernelCompiler.Compile(Open(options, [architecture]), variant, architecture).Code;
+        KernelVariant[] fitting = [.. With(entry).Where(v => Has(v.Options, definitions) && (real is null || KernelCompiler.TypeName(v.Real) == real))];
+        if (fitting.Length == 0)
+        {
+            throw new DvpException($"{entry} is not compiled for {string.Join(' ', new[] { real, definitions }.OfType<string>())}; dvp kernels list shows what is.");
+        }
+
+        KernelVariant variant = fitting.OrderBy(v => v.Real == ElementType.BF16 ? 0 : 1).First();
+        return (Listing(variant), KernelCompiler.Compile(Open(options, [architecture]), variant, architecture).Code);
     }
+
+    /// <summary>Whether a variant's definitions hold those asked for.</summary>
+    /// <param name="all">The variant's: <c>tile_m=128 tile_n=64</c>.</param>
+    /// <param name="some">Those asked for; null for none.</param>
+    public static bool Has(string all, string? some) => !(some ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries).Except(all.Split(' ')).Any();
 
     /// <summary>Compiles for every architecture with the assembler's report; what the folder has is read from there.</summary>
     internal static IReadOnlyList<CompiledEntry> Compile(
@@ -184,6 +195,9 @@ public static class KernelTools
 
     private static KernelImage Compile(Nvrtc nvrtc, KernelVariant variant, string target, string compiler) => new(
         KernelCompiler.FileName(variant), target, compiler, KernelCompiler.Key(variant, target), KernelCompiler.Compile(nvrtc, variant, target).Code);
+
+    private static KernelListing Listing(KernelVariant v) => new(
+        v.File, KernelCompiler.TypeName(v.Real), v.Options, [.. Entries(v).Order(StringComparer.Ordinal)]);
 
     private static IEnumerable<string> Entries(KernelVariant variant) =>
         KernelSignature.Read(variant.File, KernelSources.Text($"{variant.File}.cu"), KernelCompiler.Types(variant)).Keys;
