@@ -28,15 +28,15 @@ constexpr int kRowFloats = 8 * kFloatsOfRow; // of a warp: eight rows on their w
 __shared__ word_4 shared[kStages * kChunksStage + kChunksHidden + kWarps * kRowFloats / 4]; // stages, hidden, rows of the warps
 
 // 16 rows of A (whose pieces are kRows x kDepth, kAlongK) times 32 outer of B.
-template <Layout kB> __device__ __forceinline__ void multiply_piece(float (&sum)[4][4], const word_4* a, const word_4* b, int row, int outer, int lane)
+template <Layout kB> __device__ __forceinline__ void multiply_piece(float (&sum)[4][4], const word_4* a, const word_4* b, int place_a, int place_b)
 {
 #pragma unroll
     for (int k = 0; k < kDepth; k += 16)
     {
         unsigned fa[4], fb[2][4];
-        load_a<kAlongK, kRows>(fa, a, row, k, lane);
+        load_fragment<kAlongK, kRows>(fa, a, place_a, 0, k);
 #pragma unroll
-        for (int j = 0; j < 2; j++) load_b<kB, 128>(fb[j], b, outer + j * 16, k, lane);
+        for (int j = 0; j < 2; j++) load_fragment<kB, 128>(fb[j], b, place_b, j * 16, k);
 #pragma unroll
         for (int j = 0; j < 4; j++) mma(sum[j], fa, fb[j / 2][j % 2 * 2], fb[j / 2][j % 2 * 2 + 1], (const real*)nullptr);
     }
@@ -67,6 +67,7 @@ __device__ __forceinline__ void adapter(
     float* rows = (float*)(hidden + kChunksHidden) + warp * kRowFloats;
     int N = last.M, C = last.N;
     int row0 = blockIdx.x * kRows, warp_row = warp / 4 * 16, warp_column = warp % 4 * 32;
+    int place_a = place_of_a<kAlongK, kRows>(warp_row, lane), place_b = place_of_b<kWeight, 128>(warp_column, lane);
     float sum[4][4] = {};
 
     // (32, C) times (R, C)^T. Half the threads suffice for x.
@@ -84,7 +85,7 @@ __device__ __forceinline__ void adapter(
         [&](int stage)
         {
             const word_4* piece = shared + stage * kChunksStage;
-            if (warp_column < R) multiply_piece<kWeight>(sum, piece, piece + kChunksX, warp_row, warp_column, lane);
+            if (warp_column < R) multiply_piece<kWeight>(sum, piece, piece + kChunksX, place_a, place_b);
         });
 
     // Column c of hidden lies in piece c / 32, chunk c / 8 % 4. What is beyond R is zero, and so is what the second weight has there.
@@ -123,7 +124,7 @@ __device__ __forceinline__ void adapter(
                     for (int i = 0; i < 4; i++) sum[j][i] = 0;
                 }
             }
-            multiply_piece<kWeight>(sum, hidden + depth * kChunksX, shared + stage * kChunksStage, warp_row, warp_column, lane);
+            multiply_piece<kWeight>(sum, hidden + depth * kChunksX, shared + stage * kChunksStage, place_a, place_b);
             if (depth < depths - 1) return;
             leave_sums(rows, sum, lane, [&](int row, int column, const float_4& values)
             {

@@ -22,6 +22,32 @@ constexpr int kQueries = tile, kKeys = tile; // of a block, of a buffer
 constexpr int kThreads = tile / 16 * kWarp;
 constexpr int kBlocks = (head_size == 64 ? 384 : 256) / kThreads; // of a multiprocessor, that registers allow
 
+// body(n, e) for the scores that a lane holds of one of its two rows: of the 8 keys of piece n, number e as mma leaves them.
+template <typename Body> __device__ __forceinline__ void each(int row, Body body)
+{
+#pragma unroll
+    for (int n = 0; n < kKeys / 8; n++) body(n, 2 * row), body(n, 2 * row + 1);
+}
+
+// body(n, the lane's scores of piece n) for what is long and seldom needed (masks, bias, dropout): in a loop that stays one, through which the
+// scores pass in turn, since registers have no index. In place 32 times it was most of the kernel's code.
+template <typename Body> __device__ __forceinline__ void in_turns(float (&s)[kKeys / 8][4], Body body)
+{
+#pragma unroll 1
+    for (int n = 0; n < kKeys / 8; n++)
+    {
+        body(n, s[0]);
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+        {
+            float first = s[0][e];
+#pragma unroll
+            for (int m = 1; m < kKeys / 8; m++) s[m - 1][e] = s[m][e];
+            s[kKeys / 8 - 1][e] = first;
+        }
+    }
+}
+
 // Grid (B H, tiles of queries). Shared memory: queries and one or two buffers of keys and values, tile * head_size * 2 bytes each.
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forward_mma(
     real* __restrict__ context,         // (B, Tq, H D)
@@ -70,6 +96,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forwar
         ldmatrix_x4(left[d], queries + swizzled<kHeadChunks>(warp * 16 + second * 8 + matrix_row, 2 * d + third));
     }
 
+    // Every 16 x 16 of a tile is at one of these, but for a constant and an XOR: the swizzle turns the lowest three bits of a chunk's place alone.
+    int place_k = swizzled<kHeadChunks>(third * 8 + matrix_row, second), place_v = swizzled<kHeadChunks>(second * 8 + matrix_row, third);
+
     // A lane has columns 2 (lane % 4) and the next of rows lane / 4 (r = 0) and lane / 4 + 8 (r = 1) of every 16 x 8 piece.
     int i0 = block_first + warp * 16 + lane / 4;
     float highest[2] = {-infinity(), -infinity()}, total[2] = {}, o[head_size / 8][4] = {};
@@ -89,52 +118,63 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forwar
             for (int n = 0; n < kKeys / 16; n++)
             {
                 unsigned right[4];
-                ldmatrix_x4(right, keys + swizzled<kHeadChunks>(n * 16 + third * 8 + matrix_row, 2 * d + second));
+                ldmatrix_x4(right, keys + n * 16 * kHeadChunks + (place_k ^ 2 * d));
                 mma(s[2 * n], left[d], right[0], right[1], q);
                 mma(s[2 * n + 1], left[d], right[2], right[3], q);
             }
         }
 
+        int j0 = t0 + lane % 4 * 2; // this lane's first key
+        if (rule.plain(t0 + kKeys, block_first))
+        {
+#pragma unroll
+            for (int r = 0; r < 2; r++) each(r, [&](int n, int e) { s[n][e] *= scale; });
+        }
+        else
+        {
+            in_turns(s, [&](int n, float (&four)[4])
+            {
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                {
+                    int i = i0 + e / 2 * 8;
+                    four[e] = i < Tq ? rule.score(four[e], i, j0 + n * 8 + e % 2) : -infinity();
+                }
+            });
+        }
 #pragma unroll
         for (int r = 0; r < 2; r++)
         {
-            int i = i0 + 8 * r;
             float top = highest[r];
-#pragma unroll
-            for (int n = 0; n < kKeys / 8; n++)
-            {
-#pragma unroll
-                for (int e = 2 * r; e < 2 * r + 2; e++)
-                {
-                    s[n][e] = i < Tq ? rule.score(s[n][e], i, t0 + n * 8 + lane % 4 * 2 + e % 2) : -infinity();
-                    top = fmaxf(top, s[n][e]);
-                }
-            }
+            each(r, [&](int n, int e) { top = fmaxf(top, s[n][e]); });
             top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 1)); // four lanes share a row
             top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
-            bool blind = top == -infinity();
-            float factor = blind ? 1 : expf(highest[r] - top), added = 0;
-#pragma unroll
-            for (int n = 0; n < kKeys / 8; n++)
+            float shift = top == -infinity() ? 0 : top; // a row that has seen no key yet: exp of minus infinity, and sums that are zero
+            float factor = expf(highest[r] - shift), added = 0;
+            each(r, [&](int n, int e)
             {
-#pragma unroll
-                for (int e = 2 * r; e < 2 * r + 2; e++)
-                {
-                    s[n][e] = blind ? 0 : expf(s[n][e] - top);
-                    added += s[n][e];
-                }
-                if (drops && i < Tq)
-                {
-                    Floats<2> factors = rule.keep_2(i, t0 + n * 8 + lane % 4 * 2);
-                    s[n][2 * r] *= factors.at[0], s[n][2 * r + 1] *= factors.at[1];
-                }
-            }
+                s[n][e] = expf(s[n][e] - shift);
+                added += s[n][e];
+            });
             added += __shfl_xor_sync(0xffffffffu, added, 1);
             added += __shfl_xor_sync(0xffffffffu, added, 2);
             total[r] = total[r] * factor + added;
             highest[r] = top;
 #pragma unroll
             for (int n = 0; n < head_size / 8; n++) o[n][2 * r] *= factor, o[n][2 * r + 1] *= factor;
+        }
+        if (drops)
+        {
+            in_turns(s, [&](int n, float (&four)[4])
+            {
+#pragma unroll
+                for (int r = 0; r < 2; r++)
+                {
+                    if (i0 + r * 8 >= Tq) break;
+                    Floats<2> factors = rule.keep_2(i0 + r * 8, j0 + n * 8);
+                    four[2 * r] *= factors.at[0], four[2 * r + 1] *= factors.at[1];
+                }
+            });
         }
 
 #pragma unroll
@@ -146,7 +186,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forwar
             for (int d = 0; d < head_size / 16; d++)
             {
                 unsigned right[4];
-                ldmatrix_x4_trans(right, values + swizzled<kHeadChunks>(n * 16 + second * 8 + matrix_row, 2 * d + third));
+                ldmatrix_x4_trans(right, values + n * 16 * kHeadChunks + (place_v ^ 2 * d));
                 mma(o[2 * d], weights, right[0], right[1], q);
                 mma(o[2 * d + 1], weights, right[2], right[3], q);
             }

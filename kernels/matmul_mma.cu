@@ -57,6 +57,7 @@ __device__ __forceinline__ void multiply(
 
     PieceLoader<kA, tile_m, kThreads> from_a(a, blockIdx.x * tile_m, M, a_stride, k_start, a_aligned);
     PieceLoader<kB, tile_n, kThreads> from_b(b, blockIdx.y * tile_n, N, b_stride, k_start, b_aligned);
+    int place_a = place_of_a<kA, tile_m>(warp_m, lane), place_b = place_of_b<kB, tile_n>(warp_n, lane);
     float sum[kRowFragments][kColumnFragments][4] = {};
     auto fetch = [&](int stage)
     {
@@ -74,9 +75,9 @@ __device__ __forceinline__ void multiply(
         {
             unsigned fa[kRowFragments][4], fb[kColumnFragments / 2][4];
 #pragma unroll
-            for (int i = 0; i < kRowFragments; i++) load_a<kA, tile_m>(fa[i], piece_a, warp_m + i * 16, k, lane);
+            for (int i = 0; i < kRowFragments; i++) load_fragment<kA, tile_m>(fa[i], piece_a, place_a, i * 16, k);
 #pragma unroll
-            for (int j = 0; j < kColumnFragments / 2; j++) load_b<kB, tile_n>(fb[j], piece_b, warp_n + j * 16, k, lane);
+            for (int j = 0; j < kColumnFragments / 2; j++) load_fragment<kB, tile_n>(fb[j], piece_b, place_b, j * 16, k);
 #pragma unroll
             for (int i = 0; i < kRowFragments; i++)
             {

@@ -32,6 +32,9 @@ struct ScoreRule
         return bias ? s + load_mixed(bias, (bias_row + i) * Tk + j, bias_wide) : s;
     }
 
+    // Whether the scores of all keys before `end` are the scaled products, for query i and those after it.
+    __device__ __forceinline__ bool plain(int end, int i) const { return !bias && !key_mask && end <= length && (!causal || end - 1 <= i + Tk - Tq); }
+
     // The probability of key j for query i, from the row's maximum and 1 / sum as the forward kernel saved them.
     __device__ __forceinline__ float probability(float product, int i, int j, const float* statistics) const
     {

@@ -14,25 +14,20 @@ constexpr int kHeadChunks = head_size / 8; // chunks of 16 bytes in a row of sha
 // Begins to bring `count` rows of a head into shared memory with the whole block, zeros from row `rows` on; through registers where rows begin anywhere.
 __device__ __forceinline__ void fetch_rows(word_4* to, int count, const real* from, int stride, int rows, int D, int aligned)
 {
-#pragma unroll 4
-    for (int e = threadIdx.x; e < count * kHeadChunks; e += blockDim.x)
+    int row = threadIdx.x / kHeadChunks, chunk = threadIdx.x % kHeadChunks, step = blockDim.x / kHeadChunks;
+    int elements = min(8, max(0, D - chunk * 8));
+    const real* p = from + (size_t)row * stride + chunk * 8;
+    if (aligned)
     {
-        int row = e / kHeadChunks, chunk = e % kHeadChunks;
-        int elements = row < rows ? min(8, max(0, D - chunk * 8)) : 0;
-        const real* p = elements ? from + (size_t)row * stride + chunk * 8 : from;
-        word_4* place = to + swizzled<kHeadChunks>(row, chunk);
-        if (aligned) cp_async_16(place, p, elements * 2);
-        else
+#pragma unroll 4
+        for (; row < count; row += step, p += (size_t)step * stride)
         {
-            word_4 words = {};
-#pragma unroll
-            for (int i = 0; i < 8; i++)
-            {
-                if (i < elements) words.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
-            }
-            *place = words;
+            cp_async_16(to + swizzled<kHeadChunks>(row, chunk), p, row < rows ? elements * 2 : 0);
         }
+        return;
     }
+#pragma unroll 1
+    for (; row < count; row += step, p += (size_t)step * stride) to[swizzled<kHeadChunks>(row, chunk)] = gather(p, row < rows ? elements : 0);
 }
 
 // Rows `row` and row + 8 of a head from a warp's sums, as mma leaves them: a lane has two columns of every eight. factors: on the two rows.

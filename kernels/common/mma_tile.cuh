@@ -21,6 +21,18 @@ template <int kChunks> __device__ __forceinline__ int swizzled(int row, int chun
     return kChunks == 4 ? row * 4 + (chunk ^ (row >> 1 & 3)) : row * kChunks + (chunk ^ (row & 7));
 }
 
+// A chunk that begins anywhere: element by element, through registers.
+__device__ __forceinline__ word_4 gather(const real* p, int elements)
+{
+    word_4 chunk = {};
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+    {
+        if (i < elements) chunk.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
+    }
+    return chunk;
+}
+
 // Brings pieces of kOuter x kDepth, one after the other along K, with all kThreads threads of a block.
 template <Layout kLayout, int kOuter, int kThreads> struct PieceLoader
 {
@@ -73,35 +85,30 @@ template <Layout kLayout, int kOuter, int kThreads> struct PieceLoader
             from += kRows * stride;
         }
     }
-
-    // Rows that begin anywhere: element by element, through registers.
-    static __device__ __forceinline__ word_4 gather(const real* p, int elements)
-    {
-        word_4 chunk = {};
-#pragma unroll
-        for (int i = 0; i < 8; i++)
-        {
-            if (i < elements) chunk.w[i / 2] |= (unsigned)p[i].bits << (i % 2 * 16);
-        }
-        return chunk;
-    }
 };
 
-// A 16 x 16 piece of an operand in the registers of a warp, as mma takes A: f[0..3] are (outer 0-7, k 0-7), (outer 8-15, k 0-7),
-// (outer 0-7, k 8-15), (outer 8-15, k 8-15). outer and k are multiples of 16 within the piece.
-template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_a(unsigned (&f)[4], const word_4* piece, int outer, int k, int lane)
+// Where a lane points ldmatrix at for the first 16 x 16 of a warp's part of a piece, which begins at `outer`. Further ones differ by constants
+// and an XOR, so that the loop over pieces computes next to nothing for them. As mma takes A: f[0..3] are (outer 0-7, k 0-7),
+// (outer 8-15, k 0-7), (outer 0-7, k 8-15), (outer 8-15, k 8-15).
+template <Layout kLayout, int kOuter> __device__ __forceinline__ int place_of_a(int outer, int lane)
 {
     int r = lane % 8, outer_half = lane / 8 % 2, k_half = lane / 16;
-    if (kLayout == kAlongK) ldmatrix_x4(f, piece + swizzled<kDepth / 8>(outer + outer_half * 8 + r, k / 8 + k_half));
-    else ldmatrix_x4_trans(f, piece + swizzled<kOuter / 8>(k + k_half * 8 + r, outer / 8 + outer_half));
+    return kLayout == kAlongK ? swizzled<kDepth / 8>(outer + outer_half * 8 + r, k_half) : swizzled<kOuter / 8>(k_half * 8 + r, outer / 8 + outer_half);
 }
 
-// The same as mma takes B, two neighbouring pieces of 8: f[0..1] are (outer 0-7, k 0-7), (outer 0-7, k 8-15), f[2..3] those of outer 8-15.
-template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_b(unsigned (&f)[4], const word_4* piece, int outer, int k, int lane)
+// As mma takes B, two neighbouring pieces of 8: f[0..1] are (outer 0-7, k 0-7), (outer 0-7, k 8-15), f[2..3] those of outer 8-15.
+template <Layout kLayout, int kOuter> __device__ __forceinline__ int place_of_b(int outer, int lane)
 {
     int r = lane % 8, k_half = lane / 8 % 2, outer_half = lane / 16;
-    if (kLayout == kAlongK) ldmatrix_x4(f, piece + swizzled<kDepth / 8>(outer + outer_half * 8 + r, k / 8 + k_half));
-    else ldmatrix_x4_trans(f, piece + swizzled<kOuter / 8>(k + k_half * 8 + r, outer / 8 + outer_half));
+    return kLayout == kAlongK ? swizzled<kDepth / 8>(outer + outer_half * 8 + r, k_half) : swizzled<kOuter / 8>(k_half * 8 + r, outer / 8 + outer_half);
+}
+
+// The 16 x 16 at `more` outer elements from the warp's first and at k of the piece, multiples of 16. The warp's part begins at a multiple of its
+// length, a power of two, so that nothing carries into the bits that the swizzle turns.
+template <Layout kLayout, int kOuter> __device__ __forceinline__ void load_fragment(unsigned (&f)[4], const word_4* piece, int place, int more, int k)
+{
+    if (kLayout == kAlongK) ldmatrix_x4(f, piece + (place ^ k / 8) + more * (kDepth / 8));
+    else ldmatrix_x4_trans(f, piece + (place ^ more / 8) + k * (kOuter / 8));
 }
 
 __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, const bf16*) { mma_bf16_16x8x16(d, a, b0, b1); }

@@ -4,13 +4,7 @@
 // and has a multiple of four columns, so there is no tail in either form.
 
 #pragma once
-#include "common/prelude.cuh"
-
-template <typename T>
-struct alignas(4 * sizeof(T)) Quad
-{
-    T at[4];
-};
+#include "common/words.cuh"
 
 template <int W>
 struct Floats
@@ -24,8 +18,8 @@ __device__ __forceinline__ Floats<W> load_vector(const T* p)
     Floats<W> v;
     if constexpr (W == 4)
     {
-        Quad<T> q = *(const Quad<T>*)p;
-        for (int i = 0; i < 4; i++) v.at[i] = load(q.at + i);
+        float_4 four = load_4(p);
+        for (int i = 0; i < 4; i++) v.at[i] = four.v[i];
     }
     else
     {
@@ -39,9 +33,7 @@ __device__ __forceinline__ void store_vector(T* p, const Floats<W>& v)
 {
     if constexpr (W == 4)
     {
-        Quad<T> q;
-        for (int i = 0; i < 4; i++) store(q.at + i, v.at[i]);
-        *(Quad<T>*)p = q;
+        store_4(p, float_4{{v.at[0], v.at[1], v.at[2], v.at[3]}});
     }
     else
     {

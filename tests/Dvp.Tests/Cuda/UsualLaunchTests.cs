@@ -14,7 +14,7 @@ namespace Dvp.Tests.Cuda;
 public sealed class UsualLaunchTests
 {
     // Channels, heads and tokens as the model has them; fewer pictures, answers and words, on which no launch depends.
-    private static readonly OpSizes s_sizes = new() { Answers = 40, Vocabulary = 100, EncoderBatch = 1, FeedForward = 96 };
+    private static readonly OpSizes s_sizes = new() { Answers = 40, Vocabulary = 100, EncoderBatch = 1, FeedForward = 768 };
 
     [Theory]
     [InlineData(ElementType.F32)]

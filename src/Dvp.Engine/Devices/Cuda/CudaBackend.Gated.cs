@@ -6,7 +6,6 @@ namespace Dvp.Engine.Devices.Cuda;
 public sealed partial class CudaBackend
 {
     private const string GatedFile = "gated_mlp";
-    private const int GatedThreads = 256;
 
     /// <inheritdoc/>
     public override void GatedForward(Tensor y, Tensor gate, Tensor up, Activation activation)
@@ -14,9 +13,10 @@ public sealed partial class CudaBackend
         const string Operation = nameof(GatedForward);
         CudaShapes.RequireEqual(y, gate, Operation);
         CudaShapes.RequireEqual(y, up, Operation);
-
-        Kernel("gated_forward", GatedFile, _real).Launch((y.Rows, DivideUp(y.Columns, GatedThreads)), GatedThreads, 0,
-            y, gate, up, (long)y.RowStride, (long)gate.RowStride, (long)up.RowStride, y.Columns, (int)activation);
+        RowPlan plan = Rows(y.Rows, y.Columns, Wide(y, gate, up));
+        Kernel("gated_forward", GatedFile, _real).Launch(
+            plan.Grid, plan.Block, sharedBytes: 0,
+            y, gate, up, plan.Columns, y.RowStride, gate.RowStride, up.RowStride, (int)activation, plan.Wide);
     }
 
     /// <inheritdoc/>
@@ -27,9 +27,9 @@ public sealed partial class CudaBackend
         CudaShapes.RequireEqual(dy, dup, Operation);
         CudaShapes.RequireEqual(dy, gate, Operation);
         CudaShapes.RequireEqual(dy, up, Operation);
-
-        Kernel("gated_backward", GatedFile, _real).Launch((dy.Rows, DivideUp(dy.Columns, GatedThreads)), GatedThreads, 0,
-            dgate, dup, dy, gate, up, (long)dgate.RowStride, (long)dup.RowStride, (long)dy.RowStride, (long)gate.RowStride, (long)up.RowStride,
-            dy.Columns, (int)activation);
+        RowPlan plan = Rows(dy.Rows, dy.Columns, Wide(dgate, dup, dy, gate) && Wide(up));
+        Kernel("gated_backward", GatedFile, _real).Launch(
+            plan.Grid, plan.Block, sharedBytes: 0,
+            dgate, dup, dy, gate, up, plan.Columns, dgate.RowStride, dup.RowStride, dy.RowStride, gate.RowStride, up.RowStride, (int)activation, plan.Wide);
     }
 }

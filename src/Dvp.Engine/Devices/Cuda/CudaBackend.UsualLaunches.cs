@@ -31,10 +31,9 @@ public sealed partial class CudaBackend
         "softmax_cross_entropy_rows" or "softmax_cross_entropy_total" or "bce_with_logits_rows" or "bce_with_logits_total" => new(ThreadsOfRow),
         "elementwise_fill" or "elementwise_copy" or "elementwise_add" or "dropout_apply" or "activation_forward" or "activation_backward" =>
             new(Rows(1, UsualRows * UsualChannels, wide: true).Block.X),
-        "gated_forward" or "gated_backward" => new(GatedThreads),
         "top_k" => new(SampleThreads),
 
-        "embedding_forward" => new(Rows(UsualRows, UsualChannels, wide: true).Block.X),
+        "embedding_forward" or "gated_forward" or "gated_backward" => new(Rows(UsualRows, UsualChannels, wide: true).Block.X),
         "embedding_backward_words" or "embedding_backward_positions" => new(EmbeddingThreads),
         "embedding_backward_types" => new(Warp * Warp),
         "insert_prompt_forward" or "insert_prompt_backward" or "vision_tokens_forward" => new(RowThreads(UsualChannels)),
