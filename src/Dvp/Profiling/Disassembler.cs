@@ -17,7 +17,7 @@ public sealed class Disassembler
     /// <summary>Looks for the program.</summary>
     /// <exception cref="DvpException">It is not there.</exception>
     public static Disassembler Find() => new(DvpEnvironment.FindCudaProgram(Program) ?? throw new DvpException(
-        $"{Program} was not found on the PATH, beside NVRTC or in CUDA_PATH/bin; it comes with the CUDA toolkit. Leave --sass out, or install it."));
+        $"{Program} was not found beside NVRTC, on the PATH or in CUDA_PATH/bin; it comes with the CUDA toolkit. Leave --sass out, or install it."));
 
     /// <summary>The instructions of one function.</summary>
     /// <param name="cubin">Compiled code.</param>

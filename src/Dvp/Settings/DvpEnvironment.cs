@@ -117,14 +117,14 @@ public static class DvpEnvironment
         Note = note,
     };
 
-    /// <summary>A program of the CUDA toolkit: on the PATH, beside NVRTC, or in CUDA_PATH/bin; null where it is in none of them.</summary>
+    /// <summary>A program of the CUDA toolkit: beside the NVRTC that was named, on the PATH, or in CUDA_PATH/bin; null where it is in none of them.</summary>
     /// <param name="name">Its name, without extension.</param>
     public static string? FindCudaProgram(string name)
     {
         string file = OperatingSystem.IsWindows() ? name + ".exe" : name;
         string? beside = Nvrtc is not { } nvrtc || Directory.Exists(nvrtc) ? Nvrtc : Path.GetDirectoryName(Path.GetFullPath(nvrtc));
         string? toolkit = Read("CUDA_PATH") is { } root ? Path.Combine(root, "bin") : null;
-        return (Read("PATH") ?? "").Split(Path.PathSeparator).Append(beside).Append(toolkit)
+        return (Read("PATH") ?? "").Split(Path.PathSeparator).Prepend(beside).Append(toolkit) // an older toolkit on the PATH may not know the GPU
             .Where(folder => !string.IsNullOrEmpty(folder))
             .Select(folder => Path.Combine(folder!, file))
             .FirstOrDefault(File.Exists);

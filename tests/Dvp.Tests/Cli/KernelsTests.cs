@@ -88,7 +88,7 @@ public sealed class KernelsTests
         Dictionary<string, string> nothing = new(StringComparer.Ordinal) { ["PATH"] = empty.Root, ["DVP_NVRTC"] = empty.Root, ["CUDA_PATH"] = empty.Root };
         ToolRun run = CommandProcess.Run(nothing, "kernels", "show", Entry, "--arch", "sm_80", "--sass");
         Assert.Equal(2, run.Code);
-        Assert.Contains("nvdisasm was not found on the PATH, beside NVRTC or in CUDA_PATH/bin", run.Error);
+        Assert.Contains("nvdisasm was not found beside NVRTC, on the PATH or in CUDA_PATH/bin", run.Error);
     }
 
     [Fact]

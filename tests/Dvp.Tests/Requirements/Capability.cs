@@ -25,6 +25,6 @@ public enum Capability
     /// <summary>A CUDA device for the operators and models: the kernel host, or the GPU where DVP_TEST_GPU is 1.</summary>
     CudaDevice = 32,
 
-    /// <summary>nvdisasm of the CUDA toolkit: on the PATH, beside NVRTC (<c>DVP_NVRTC</c>) or in the toolkit's folder.</summary>
+    /// <summary>nvdisasm of the CUDA toolkit: beside NVRTC (<c>DVP_NVRTC</c>), on the PATH or in the toolkit's folder.</summary>
     Nvdisasm = 64,
 }
