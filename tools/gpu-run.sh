@@ -5,7 +5,6 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 results=${1:-gpu-results.md}
-export TESTINGPLATFORM_TELEMETRY_OPTOUT=1 # the bundle has no libraries for it
 [ -d "$here/kernels" ] && export DVP_KERNELS_DIR="$here/kernels"
 
 # A first look: opens the device, and measures nothing but the roofline.
@@ -36,7 +35,7 @@ body() {
     printf '# Results on a GPU\n- commit: %s\n- machine: %s\n- device, driver, clocks: %s\n' "$(tr '\n' ' ' <"$here/commit.txt")" "$(uname -srm)" "$(clocks)"
     printf '\n```\n%s\n```\n' "$look"
     section "What the machine has" "$here/dvp" doctor
-    section "Tests, operators and models on the GPU" env DVP_TEST_GPU=1 DVP_REQUIRE=cuda,cuda-device "$here/tests/Dvp.Tests"
+    section "Tests, operators and models on the GPU" env DVP_TEST_GPU=1 DVP_REQUIRE=cuda,cuda-device "$here/Dvp.Tests"
     section "Operators against the measured roofline" "$here/dvp" bench --only ops --device cuda
     section "Models" "$here/dvp" bench --only models --device cuda --batch 256
     if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then

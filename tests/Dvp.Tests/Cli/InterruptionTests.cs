@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Xunit;
 
@@ -46,15 +47,19 @@ public sealed partial class InterruptionTests : IDisposable
 
     private static Process Start(string[] arguments)
     {
-        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-        ProcessStartInfo start = new(dotnet) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Dvp.Cli.dll"));
+        // A native build of the tests holds the tool; else it is a file beside them.
+        bool native = !RuntimeFeature.IsDynamicCodeCompiled;
+        string program = native
+            ? Environment.ProcessPath!
+            : Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+        ProcessStartInfo start = new(program) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(native ? "tool" : Path.Combine(AppContext.BaseDirectory, "Dvp.Cli.dll"));
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);
         }
 
-        return Process.Start(start) ?? throw new InvalidOperationException($"{dotnet} did not start.");
+        return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
     }
 
     private byte[] Weights(string run) => File.ReadAllBytes(Path.Combine(_tiny[run], "dvp", "dvp.safetensors"));

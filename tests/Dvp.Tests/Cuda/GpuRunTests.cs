@@ -41,9 +41,8 @@ public sealed class GpuRunTests
     private static void Bundle(TemporaryFolder folder, string dvp, string tests)
     {
         File.Copy(Path.Combine(Fixtures.RepositoryRoot, "tools", "gpu-run.sh"), folder["run.sh"]);
-        Directory.CreateDirectory(folder["tests"]);
         File.WriteAllText(folder["commit.txt"], "abc123\n");
-        foreach ((string name, string body) in new[] { ("dvp", dvp), (Path.Combine("tests", "Dvp.Tests"), tests) })
+        foreach ((string name, string body) in new[] { ("dvp", dvp), ("Dvp.Tests", tests) })
         {
             File.WriteAllText(folder[name], $"#!/bin/sh\n{body}\n");
             if (!OperatingSystem.IsWindows())

@@ -9,6 +9,7 @@ namespace Dvp.Tests.Ops;
 /// The golden cases in processes whose runtime is told that the processor has fewer instructions than it has: the narrower paths of the
 /// vectorised code are those that other people's machines take.
 /// </summary>
+[Requires(Capability.Jit)]
 public sealed partial class CpuInstructionSetTests
 {
     /// <summary>Settings of the runtime that take instructions away when they are 0.</summary>

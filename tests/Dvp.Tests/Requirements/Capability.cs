@@ -27,4 +27,7 @@ public enum Capability
 
     /// <summary>nvdisasm of the CUDA toolkit: beside NVRTC (<c>DVP_NVRTC</c>), on the PATH or in the toolkit's folder.</summary>
     Nvdisasm = 64,
+
+    /// <summary>A just-in-time compiler, whose settings or listings the test is about; native builds of the tests have none.</summary>
+    Jit = 128,
 }

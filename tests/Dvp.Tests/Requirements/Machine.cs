@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Dvp.Cuda;
 using Dvp.Engine.Devices.Cuda;
@@ -57,6 +58,7 @@ public static unsafe class Machine
         Capability.Python => Python is null ? "no python3 on the path" : null,
         Capability.CudaDevice => OnGpu ? ProbeCuda() : ProbeKernelHost(),
         Capability.Nvdisasm => DvpEnvironment.FindCudaProgram(Disassembler.Program) is null ? $"no {Disassembler.Program}" : null,
+        Capability.Jit => RuntimeFeature.IsDynamicCodeCompiled ? null : "the tests are compiled ahead of time",
         Capability.CppCompiler => CppCompiler is null ? $"none of {string.Join(", ", s_compilers)} on the path" : null,
         _ => throw new ArgumentOutOfRangeException(nameof(capability)),
     };

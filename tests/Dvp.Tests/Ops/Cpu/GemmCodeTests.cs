@@ -6,6 +6,7 @@ using Xunit;
 namespace Dvp.Tests.Ops.Cpu;
 
 /// <summary>Reads the machine code of the innermost loops, as the just-in-time compiler prints it in a process of its own.</summary>
+[Requires(Capability.Jit)]
 public sealed partial class GemmCodeTests
 {
     // A jump back to a label makes a loop of what lies between.
