@@ -24,7 +24,9 @@ tools/sizes.sh
 # Not incremental: what is up to date would not show its warnings again.
 step build
 dotnet build Dvp.Kernels.sln -c Release -v q -warnaserror --no-restore --no-incremental
-dotnet build benchmarks/Dvp.Benchmarks -c Release -v q -warnaserror --no-restore # the solution leaves it out of Release: dotnet test is faster for it
+for project in benchmarks/Dvp.Benchmarks tests/Dvp.NativeTests; do # the solution leaves them out of Release: dotnet test is faster for it
+    dotnet build "$project" -c Release -v q -warnaserror --no-restore
+done
 
 step kernels
 if command -v "${CXX:-g++}" >/dev/null; then
