@@ -51,7 +51,6 @@ internal sealed class TestRun(TextWriter output)
         }
 
         bool Wanted(List<string> filters, string name) => filters.Count == 0 || filters.Exists(f => FileSystemName.MatchesSimpleExpression(f, name, ignoreCase: false));
-        Instantiations.Keep();
         long started = Stopwatch.GetTimestamp();
         TestClass[] found = [.. TestClass.In(typeof(Tests.Fixtures).Assembly).Where(c => Wanted(classes, c.Type.FullName!))];
         Parallel.ForEach(

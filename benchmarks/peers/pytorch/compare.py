@@ -2,10 +2,10 @@
 """Ours and PyTorch on the same work, round by round, as one table.
 
     python3 compare.py --dvp ./dvp --output comparison.md              on a GPU with PyTorch
-    python3 compare.py --device cpu --skip-ours --filter layernorm     tries the scripts without a GPU
+    python3 compare.py --device cpu --dtype f32 --threads 2 ...        the same on a processor
 
 A round measures ours, then every peer; there are three. Peers: eager PyTorch, the same captured in a CUDA graph, torch.compile captured in a
-CUDA graph. Products go to cuBLASLt, attention to scaled_dot_product_attention. TF32 is off. Results of compiled and eager code are compared
+CUDA graph; on a processor eager and torch.compile. Products go to cuBLASLt, attention to scaled_dot_product_attention. TF32 is off. Results of compiled and eager code are compared
 before anything is timed, and the models are compared with ours on a golden case where --repository has one.
 """
 import argparse
@@ -28,6 +28,7 @@ def arguments(args=None):
     p.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="bf16")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=0.3, help="of each row and round")
+    p.add_argument("--threads", type=int, default=0, help="of either side on a processor (default: what each takes)")
     p.add_argument("--filter", default="", help="only operators whose name contains this")
     p.add_argument("--batch", type=int, default=0, help="one batch of questions (default: 64 and 256)")
     p.add_argument("--real-tokens", type=int, default=9, help="length of a batch that is cut to its longest question")
@@ -41,7 +42,7 @@ def arguments(args=None):
 
 def ask(options, *args):
     """Runs the tool and returns its JSON."""
-    command = [options.dvp, "bench", *args, "--json"]
+    command = [options.dvp, "bench", *args, *(["--threads", str(options.threads)] if options.threads else []), "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no message'}")
@@ -68,7 +69,7 @@ def peer_rounds(options, torch, listed):
 
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[options.dtype]
     graphs = options.device == "cuda"
-    kinds = {"eager": (False, False), "CUDA graph": (False, True), "compile + CUDA graph": (True, True)} if graphs else {"eager": (False, False)}
+    kinds = {"eager": (False, False), "CUDA graph": (False, True), "compile + CUDA graph": (True, True)} if graphs else {"eager": (False, False), "compile": (True, False)}
     while True:
         rows = {name: [] for name in kinds}
         for row in listed:
@@ -115,9 +116,11 @@ def check_models(options, torch):
             w.update({name.removeprefix("bert."): t.float() for name, t in models.load_safetensors(path).items()})
         with open(os.path.join(case, "model", "config.json"), encoding="utf-8") as file:
             config = table.load(file.read())
+        with open(os.path.join(case, "dvp_config.json"), encoding="utf-8") as file:
+            dvp = table.load(file.read())
         x = models.load_safetensors(os.path.join(case, "inputs.safetensors"))
-        theirs = models.forward(w, x["input_ids"].long(), x["attention_mask"], x["visual_features"].float(), 2, config["num_hidden_layers"],
-                                config["num_attention_heads"], config["layer_norm_eps"])
+        theirs = models.forward(w, x["input_ids"].long(), x["attention_mask"], x["visual_features"].float(), dvp["layer"],
+                                config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"], dvp["prompt"]["num_heads"])
     worst = (ours - theirs).abs().max().item()
     if worst > 1e-3 * max(1.0, theirs.abs().max().item()):
         sys.exit(f"logits of {CASE} differ by {worst:.3g}; nothing was timed")
@@ -131,19 +134,19 @@ def peer_models(options, torch):
 
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[options.dtype]
     w = models.random_weights(device=options.device, dtype=dtype)
-    rows = []
-    for batch in (1, 16, 64, 256) if options.device == "cuda" else (1,):
+    graphs, rows = options.device == "cuda", []
+    for batch in (1, 16, 64, 256) if graphs else (1, 16):
         for what, tokens in (("padded to 16", 16), (f"real length {options.real_tokens}", options.real_tokens)):
             ids = torch.randint(30522, (batch, tokens), device=options.device)
             mask, visual = torch.ones_like(ids), torch.rand(batch, 197, 768, device=options.device, dtype=dtype)
             plain = lambda: models.forward(w, ids, mask, visual, 0, 12, 12)
             with torch.no_grad():
                 times = {"eager": timing.measure([plain], options.device, options.seconds, False)}
-                if options.device == "cuda":
+                if graphs:
                     times["CUDA graph"] = timing.measure([plain], options.device, options.seconds, True)
-                    compiled = torch.compile(plain)
-                    agree(torch, plain(), compiled(), "DVP-BERT-base")
-                    times["compile + CUDA graph"] = timing.measure([compiled], options.device, options.seconds, True)
+                compiled = torch.compile(plain)
+                agree(torch, plain(), compiled(), "DVP-BERT-base")
+                times["compile + CUDA graph" if graphs else "compile"] = timing.measure([compiled], options.device, options.seconds, graphs)
             rows += [f"| DVP-BERT-base forward, batch {batch}, {what} | {name} | {1e3 * m:.3f} | {1e3 * p:.3f} |" for name, (m, p) in times.items()]
     return rows
 
@@ -168,10 +171,12 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     if options.device == "cuda":
         torch.backends.cuda.preferred_blas_library("cublaslt")
+    if options.threads:
+        torch.set_num_threads(options.threads)
 
     listed = shapes(options)
     name = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or "CPU"
-    header = [f"device: {name}", f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {options.dtype}, TF32 off, {options.rounds} rounds in turns"]
+    header = [f"device: {name}", f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {options.dtype}, TF32 off, {torch.get_num_threads()} threads, {options.rounds} rounds in turns"]
     if options.repository and not options.skip_ours:
         header.append(check_models(options, torch))
     ours, peers, roofline = [], {}, None
@@ -184,7 +189,7 @@ def main():
         for peer, rows in next(rounds).items():
             peers.setdefault(peer, []).append(rows)
     if roofline:
-        header.append(f"measured roofline: copy {roofline[0] / 1e9:.0f} GB/s, multiply-add {roofline[1] / 1e12:.1f} TFLOP/s")
+        header.append(f"measured roofline: copy {roofline[0] / 1e9:.0f} GB/s, multiply-add {roofline[1] / 1e12:.3g} TFLOP/s")
     text = table.render(listed, table.merge(ours), {n: table.merge(r) for n, r in peers.items()}, roofline, header)
     if not options.skip_models:
         lines = [] if options.skip_ours else our_models(options)

@@ -40,11 +40,11 @@ def random_weights(layers=12, c=768, ff=3072, adapter=96, visual=768, answers=31
     return {name: t.to(dtype) for name, t in w.items()}
 
 
-def forward(w, ids, mask, visual, layer, layers, heads, eps=1e-12):
-    """Logits (B, answers)."""
+def forward(w, ids, mask, visual, layer, layers, heads, eps=1e-12, prompt_heads=None):
+    """Logits (B, answers). prompt_heads: those of the prompt attention, where they are not the language model's."""
     linear = lambda x, name: F.linear(x, w[name + ".weight"], w[name + ".bias"])
     norm = lambda x, name, e=eps: F.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], e)
-    split = lambda x: x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
+    split = lambda x, count=heads: x.view(x.shape[0], x.shape[1], count, -1).transpose(1, 2)
     join = lambda x: x.transpose(1, 2).reshape(x.shape[0], x.shape[2], -1)
 
     def adapt(x, index):
@@ -65,8 +65,7 @@ def forward(w, ids, mask, visual, layer, layers, heads, eps=1e-12):
     keys = mask.bool()[:, None, None, :]
     for i in range(layer):
         h = block(h, keys, i)
-    q = split(linear(h[:, :1], "prompt.linear_q"))
-    k, v = split(linear(visual, "prompt.linear_k")), split(linear(visual, "prompt.linear_v"))
+    q, k, v = (split(linear(x, f"prompt.linear_{n}"), prompt_heads or heads) for x, n in ((h[:, :1], "q"), (visual, "k"), (visual, "v")))
     prompt = linear(join(F.scaled_dot_product_attention(q, k, v)), "prompt.linear_merge")
     types = w["token_type_embeddings.weight"]
     h = torch.cat([prompt + types[1], h + types[0]], 1)
