@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What every change must pass, the quick part first: format, sizes, a build of everything with analysers and warnings as errors, the kernels'
-# table, tour and host, the native dvp (no warning, one file, its size), all tests.
+# table, tour and host, the native dvp (no warning, one file, its size), all tests, all tests as the GPU bundle has them.
 #   tools/check.sh            all of it
 #   tools/check.sh --no-test  all but the native dvp and the tests
 set -euo pipefail
@@ -47,5 +47,8 @@ if [ "${1:-}" != "--no-test" ]; then
     fi
     step tests
     .ci/run
+    step "GPU bundle, and its tests natively"
+    tools/gpu-bundle.sh
+    artifacts/gpu-bundle/Dvp.Tests
 fi
 step done
