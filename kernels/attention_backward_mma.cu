@@ -96,29 +96,67 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_backwa
             }
         }
 
+        if (rule.plain(key_rows, warp * 16))
+        {
+#pragma unroll
+            for (int n = 0; n < tile / 8; n++)
+            {
+#pragma unroll
+                for (int e = 0; e < 4; e++) p[n][e] *= scale;
+            }
+        }
+        else
+        {
+            in_turns(p, [&](int n, float (&four)[4])
+            {
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                {
+                    int i = own_row + e / 2 * 8;
+                    four[e] = i < Tq ? rule.score(four[e], i, n * 8 + own_column + e % 2) : -infinity();
+                }
+            });
+        }
+#pragma unroll
+        for (int r = 0; r < 2; r++)
+        {
+            int i = own_row + 8 * r;
+            const float* of_row = statistics + 2 * (rule.row + i);
+            float highest = i < Tq ? of_row[0] : 0, inverse = i < Tq ? of_row[1] : 0;
+#pragma unroll
+            for (int n = 0; n < tile / 8; n++)
+            {
+                float there = n * 8 < key_rows ? inverse : 0, shift = n * 8 < key_rows ? highest : 0; // no product was made beyond
+                p[n][2 * r] = expf(p[n][2 * r] - shift) * there, p[n][2 * r + 1] = expf(p[n][2 * r + 1] - shift) * there;
+            }
+        }
+
+        // w = f p, and dp with its factors.
+        auto weigh = [&](int n, const float (&p4)[4], float (&dp4)[4], bool dropped)
+        {
+#pragma unroll
+            for (int r = 0; r < 2; r++)
+            {
+                int i = own_row + 8 * r, j = n * 8 + own_column;
+                Floats<2> factors = {{1, 1}};
+                if (dropped && i < Tq) factors = rule.keep_2(i, j);
+                dp4[2 * r] *= factors.at[0], dp4[2 * r + 1] *= factors.at[1];
+                *pair_of(weights, i, j) = pack(factors.at[0] * p4[2 * r], factors.at[1] * p4[2 * r + 1], q);
+            }
+        };
+        if (drops) in_turns(p, ds, [&](int n, float (&p4)[4], float (&dp4)[4]) { weigh(n, p4, dp4, true); });
+        else
+        {
+#pragma unroll
+            for (int n = 0; n < tile / 8; n++) weigh(n, p[n], ds[n], false);
+        }
 #pragma unroll
         for (int r = 0; r < 2; r++)
         {
             int i = own_row + 8 * r;
             float delta = 0;
 #pragma unroll
-            for (int n = 0; n < tile / 8; n++)
-            {
-                if (n * 8 >= key_rows) break;
-                int j = n * 8 + own_column;
-                Floats<2> factors = {{1, 1}};
-                if (drops && i < Tq) factors = rule.keep_2(i, j);
-                float w[2];
-#pragma unroll
-                for (int e = 0; e < 2; e++)
-                {
-                    float &probability = p[n][2 * r + e], &dp = ds[n][2 * r + e];
-                    probability = i < Tq && j + e < Tk ? rule.probability(probability, i, j + e, statistics) : 0;
-                    w[e] = factors.at[e] * probability, dp *= factors.at[e];
-                    delta += probability * dp;
-                }
-                *pair_of(weights, i, j) = pack(w[0], w[1], q);
-            }
+            for (int n = 0; n < tile / 8; n++) delta += p[n][2 * r] * ds[n][2 * r] + p[n][2 * r + 1] * ds[n][2 * r + 1];
             delta += __shfl_xor_sync(0xffffffffu, delta, 1); // four lanes share a row
             delta += __shfl_xor_sync(0xffffffffu, delta, 2);
 #pragma unroll

@@ -29,25 +29,6 @@ template <typename Body> __device__ __forceinline__ void each(int row, Body body
     for (int n = 0; n < kKeys / 8; n++) body(n, 2 * row), body(n, 2 * row + 1);
 }
 
-// body(n, the lane's scores of piece n) for what is long and seldom needed (masks, bias, dropout): in a loop that stays one, through which the
-// scores pass in turn, since registers have no index. In place 32 times it was most of the kernel's code.
-template <typename Body> __device__ __forceinline__ void in_turns(float (&s)[kKeys / 8][4], Body body)
-{
-#pragma unroll 1
-    for (int n = 0; n < kKeys / 8; n++)
-    {
-        body(n, s[0]);
-#pragma unroll
-        for (int e = 0; e < 4; e++)
-        {
-            float first = s[0][e];
-#pragma unroll
-            for (int m = 1; m < kKeys / 8; m++) s[m - 1][e] = s[m][e];
-            s[kKeys / 8 - 1][e] = first;
-        }
-    }
-}
-
 // Grid (B H, tiles of queries). Shared memory: queries and one or two buffers of keys and values, tile * head_size * 2 bytes each.
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) attention_forward_mma(
     real* __restrict__ context,         // (B, Tq, H D)

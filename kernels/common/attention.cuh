@@ -86,6 +86,38 @@ __device__ __forceinline__ ScoreRule score_rule(
             Tq, Tk, length < Tk ? length : Tk, causal, bias_wide, keep_wide, site, scale, rate};
 }
 
+// body(n, the lane's scores of piece n in each of the arrays) for what is long and seldom needed (masks, bias, dropout) on the tensor cores: in a loop
+// that stays one, through which the scores pass in turn, since registers have no index. In place 32 times it was most of a kernel's code.
+template <int kPieces> __device__ __forceinline__ void turn(float (&s)[kPieces][4])
+{
+#pragma unroll
+    for (int e = 0; e < 4; e++)
+    {
+        float first = s[0][e];
+#pragma unroll
+        for (int m = 1; m < kPieces; m++) s[m - 1][e] = s[m][e];
+        s[kPieces - 1][e] = first;
+    }
+}
+template <int kPieces, typename Body> __device__ __forceinline__ void in_turns(float (&s)[kPieces][4], Body body)
+{
+#pragma unroll 1
+    for (int n = 0; n < kPieces; n++)
+    {
+        body(n, s[0]);
+        turn(s);
+    }
+}
+template <int kPieces, typename Body> __device__ __forceinline__ void in_turns(float (&s)[kPieces][4], float (&t)[kPieces][4], Body body)
+{
+#pragma unroll 1
+    for (int n = 0; n < kPieces; n++)
+    {
+        body(n, s[0], t[0]);
+        turn(s), turn(t);
+    }
+}
+
 // body(row, t) for the kRows rows of a warp and those of `count` columns that are a lane's, in loops that stay loops. Dropout factors go to
 // shared memory this way before they are used: the generator in place, once for every probability in registers, would be a third of a kernel.
 template <int kRows, typename Body> __device__ __forceinline__ void for_own(int count, Body body)

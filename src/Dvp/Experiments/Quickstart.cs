@@ -106,6 +106,7 @@ public sealed class Quickstart
             ("preset", preset.Name), ("strategy", _options.Strategy), ("device", _backend.Name),
             ("language_model", _options.Paths.LanguageModel), ("vision_model", _options.Paths.VisionModel), ("data", _options.Paths.Data),
             ("search", preset.Search.Identity()), ("train", preset.Train.Identity()),
+            ("recompute_layers", preset.Train.RecomputeLayers ? "yes" : "no"),
         ]);
         string features = _options.Features ?? _folder.File("features");
         using VqaExperiment experiment = _clock.Measure(

@@ -43,7 +43,7 @@ public static class SearchJob
         [
             ("command", "search"), ("preset", preset.Name), ("strategy", strategy), ("device", backend.Name),
             ("language_model", options.Paths.LanguageModel), ("vision_model", options.Paths.VisionModel), ("data", options.Paths.Data),
-            ("search", preset.Search.Identity()),
+            ("search", preset.Search.Identity()), ("recompute_layers", preset.Search.RecomputeLayers ? "yes" : "no"),
         ]);
         PhaseClock clock = new() { OnPhase = options.OnPhase };
         using VqaExperiment experiment = clock.Measure(

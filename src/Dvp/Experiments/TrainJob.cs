@@ -54,7 +54,7 @@ public static class TrainJob
             ("command", "train"), ("preset", preset.Name), ("prompt", kind.ToString()),
             ("layer", layer.ToString(CultureInfo.InvariantCulture)),
             ("device", backend.Name), ("language_model", options.Paths.LanguageModel), ("vision_model", options.Paths.VisionModel),
-            ("data", options.Paths.Data), ("train", preset.Train.Identity()),
+            ("data", options.Paths.Data), ("train", preset.Train.Identity()), ("recompute_layers", preset.Train.RecomputeLayers ? "yes" : "no"),
         ]);
         PhaseClock clock = new() { OnPhase = options.OnPhase };
         using VqaExperiment experiment = clock.Measure(

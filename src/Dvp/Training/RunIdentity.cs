@@ -25,20 +25,20 @@ internal static class RunIdentity
             $"prompt {config.Kind}, model {Hash(config):x16}, " +
             $"training examples {Hash(train):x16}, validation examples {Hash(validation):x16}");
 
-    /// <summary>The first part in which two identities differ, as a sentence can name it.</summary>
+    /// <summary>The first part in which two identities differ, as a sentence can name it. A part may be in one of them alone.</summary>
     public static string Difference(string saved, string wanted)
     {
-        string[] before = saved.Split(", ");
-        string[] now = wanted.Split(", ");
-        for (int i = 0; i < Math.Min(before.Length, now.Length); i++)
+        (string[] before, string[] now) = (saved.Split(", "), wanted.Split(", "));
+        string[] gone = [.. before.Except(now, StringComparer.Ordinal)];
+        string[] come = [.. now.Except(before, StringComparer.Ordinal)];
+        if (gone.Length == 0)
         {
-            if (before[i] != now[i])
-            {
-                return $"{before[i]}, and this run has {now[i]}";
-            }
+            return come.Length == 0 ? "other settings" : $"other settings than {come[0]}";
         }
 
-        return "other settings";
+        static string Subject(string part) => part[..(part.LastIndexOf(' ') is var end and > 0 ? end : part.Length)];
+        string? other = come.FirstOrDefault(p => Subject(p) == Subject(gone[0])) ?? (gone.Length == come.Length ? come[0] : null);
+        return other is null ? $"{gone[0]}, which this run has not" : $"{gone[0]}, and this run has {other}";
     }
 
     /// <summary>The loss scale where it is not the usual one: a checkpoint from before there was any goes on with that.</summary>

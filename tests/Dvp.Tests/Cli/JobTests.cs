@@ -31,6 +31,7 @@ public sealed class JobTests(TinyRun tiny) : IClassFixture<TinyRun>
         Assert.True(result.GetProperty("peak_memory_bytes").GetInt64() > 50_000_000);
         Assert.True(File.Exists(result.GetProperty("report").GetString()));
         Assert.True(File.Exists(Path.Combine(tiny.Dvp, "dvp.safetensors")));
+        Assert.Contains("\"recompute_layers\": \"no\"", File.ReadAllText(Path.Combine(tiny.Run, "manifest.json")));
     }
 
     [Fact]
