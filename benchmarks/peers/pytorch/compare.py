@@ -142,7 +142,8 @@ def peer_models(options, torch):
         for what, tokens in (("padded to 16", 16), (f"real length {options.real_tokens}", options.real_tokens)):
             torch._dynamo.reset()
             ids = torch.randint(30522, (batch, tokens), device=options.device)
-            mask, visual = torch.ones_like(ids), torch.rand(batch, 197, 768, device=options.device, dtype=dtype)
+            mask = (torch.arange(tokens, device=options.device) < options.real_tokens).long().expand(batch, tokens)  # zeros are padding
+            visual = torch.rand(batch, 197, 768, device=options.device, dtype=dtype)
             plain = lambda: models.forward(w, ids, mask, visual, 0, 12, 12)
             with torch.no_grad():
                 times = {"eager": timing.measure([plain], options.device, options.seconds, False)}
@@ -159,7 +160,10 @@ def our_models(options):
     rows = []
     for batch in (16, 64, 256) if options.device == "cuda" else (16,):
         report = ask(options, "--only", "models", "--device", options.device, "--batch", str(batch), "--seconds", str(options.seconds))
-        rows += [f"| {r['name']} | ours | {1e3 * r['median_seconds']:.3f} | {1e3 * r['p95_seconds']:.3f} |" for r in report["rows"]]
+        for r in report["rows"]:
+            refused = table.above(r.get("peak_share", 0))
+            shown = f"refused: {refused}" if refused else f"{1e3 * r['median_seconds']:.3f}"
+            rows.append(f"| {r['name']} | ours | {shown} | {1e3 * r['p95_seconds']:.3f} |")
     return list(dict.fromkeys(rows))
 
 
@@ -194,7 +198,7 @@ def main():
             peers.setdefault(peer, []).append(rows)
     if roofline:
         header.append(f"measured roofline: copy {roofline[0] / 1e9:.0f} GB/s, multiply-add {roofline[1] / 1e12:.3g} TFLOP/s")
-    text = table.render(listed, table.merge(ours), {n: table.merge(r) for n, r in peers.items()}, roofline, header)
+    text = table.render(listed, table.merge(ours), {n: table.merge(r) for n, r in peers.items()}, roofline, header, table.refusals(ours))
     if not options.skip_models:
         lines = [] if options.skip_ours else our_models(options)
         lines += peer_models(options, torch)

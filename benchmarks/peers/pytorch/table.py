@@ -18,18 +18,29 @@ def merge(rounds):
     return merged
 
 
+def refusals(rounds):
+    """Why a row was refused in a round, by key."""
+    return {key(row): row["refused"] for rows in rounds for row in rows if row.get("refused")}
+
+
+def above(share):
+    """The refusal of a time that the measured roofline, with 5 % for its own spread, does not allow; None for a possible one."""
+    return f"{share:.2f} times the measured roofline: its time cannot be right" if share > 1.05 else None
+
+
 def spread(seconds):
     """Largest difference between rounds, as a share of their median."""
     return (max(seconds) - min(seconds)) / statistics.median(seconds) if len(seconds) > 1 else 0.0
 
 
-def render(listed, ours, peers, roofline, header):
+def render(listed, ours, peers, roofline, header, refused=None):
     """The Markdown table.
 
     listed    operators with flops and bytes, in the order to show
     ours      key -> seconds of each round
     peers     name -> key -> seconds of each round
     roofline  (bytes a second, operations a second) as measured by us, or None
+    refused   key -> why ours has no time
     """
     names = list(peers)
     lines = [f"- {line}" for line in header] + [""]
@@ -39,7 +50,7 @@ def render(listed, ours, peers, roofline, header):
         k = key(row)
         mine = ours.get(k)
         median = statistics.median(mine) if mine else None
-        cells = [k, f"{1e6 * median:.1f} ({100 * spread(mine):.1f} %)" if median else "not measured"]
+        cells = [k, f"{1e6 * median:.1f} ({100 * spread(mine):.1f} %)" if median else f"refused: {refused[k]}" if refused and k in refused else "not measured"]
         floor = max(row["bytes"] / roofline[0], row["flops"] / roofline[1]) if roofline else None
         cells.append(f"{100 * floor / median:.0f}" if floor and median else "")
         for name in names:
@@ -48,6 +59,9 @@ def render(listed, ours, peers, roofline, header):
                 cells.append("")
                 continue
             other = statistics.median(theirs)
+            if floor and above(floor / other):
+                cells.append(f"refused: {above(floor / other)}")
+                continue
             cells.append(f"{1e6 * other:.1f} ({other / median:.2f})" if median else f"{1e6 * other:.1f}")
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "Ratio: the peer's time over ours; above 1 ours is faster. Spread: largest difference between rounds."]

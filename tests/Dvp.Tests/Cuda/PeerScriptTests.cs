@@ -49,10 +49,13 @@ public sealed class PeerScriptTests
             row = lambda s, refused=None: {"op": "copy", "sizes": {"rows": 2}, "median_seconds": s, "refused": refused}
             ours = table.merge([[row(1e-5)], [row(2e-5)], [row(1e-5)], [row(0, "too fast")]])
             print(table.render([op], ours, {"eager": table.merge([[row(3e-5)]])}, (1e9, 1e12), ["device: none"]))
+            refused = [[row(0, "it copied results to the host")]]
+            print(table.render([op], table.merge(refused), {"eager": table.merge([[row(1e-6)]])}, (1e9, 1e12), [], table.refusals(refused)))
             """;
         (int code, string text) = Python("-B", "-c", Script, s_folder);
         Assert.True(code == 0, text);
         Assert.Contains("| copy rows=2 | 10.0 (100.0 %) | 20 | 30.0 (3.00) |", text);
+        Assert.Contains("| copy rows=2 | refused: it copied results to the host |  | refused: 2.00 times the measured roofline: its time cannot be right |", text);
     }
 
     private static (int Code, string Text) Python(params string[] arguments)
